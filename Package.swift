@@ -1,0 +1,111 @@
+// swift-tools-version: 6.2
+// Martlet: one program that serves AutoGLM-Phone-9B and the GLM-4.1V family behind the OpenAI API.
+// Targets stand in data-flow order; ARCHITECTURE.md says what each may know.
+import PackageDescription
+
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "martlet",
+    platforms: [.macOS(.v15)],
+    products: [.executable(name: "martlet", targets: ["martlet"])],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Values and formats: nothing of ours below them.
+        .target(name: "CDigest"),
+        .target(name: "CMartletKernels"),
+        .target(
+            name: "CImage",
+            linkerSettings: [.linkedLibrary("png"), .linkedLibrary("turbojpeg"), .linkedLibrary("webp")]),
+        .target(name: "MartletCore", dependencies: ["CDigest"], swiftSettings: swift),
+        .target(name: "MartletTensor", dependencies: ["MartletCore"], swiftSettings: swift),
+        .target(name: "MartletParallel", dependencies: ["MartletTensor", "MartletCore"], swiftSettings: swift),
+
+        // Bytes to prompts.
+        .target(name: "MartletText", dependencies: ["MartletCore"], swiftSettings: swift),
+        .target(name: "MartletVision", dependencies: ["MartletCore", "CImage"], swiftSettings: swift),
+
+        // Prompts to tokens.
+        .target(
+            name: "MartletEngine",
+            dependencies: ["MartletCore", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: swift),
+        .target(
+            name: "MartletModels",
+            dependencies: ["MartletEngine", "MartletTensor", "MartletParallel", "MartletCore"], swiftSettings: swift),
+        .target(
+            name: "MartletCPU", dependencies: ["MartletTensor", "MartletCore", "CMartletKernels"],
+            swiftSettings: swift),
+
+        // Tokens to people.
+        .target(
+            name: "MartletServer",
+            dependencies: [
+                "MartletEngine", "MartletText", "MartletVision", "MartletCore",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: swift),
+        .target(
+            name: "MartletCommand",
+            dependencies: [
+                "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletText", "MartletVision",
+                "MartletTensor", "MartletCore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: swift),
+        .executableTarget(name: "martlet", dependencies: ["MartletCommand"], swiftSettings: swift),
+
+        // Tests mirror Sources.
+        .target(
+            name: "MartletTestSupport", dependencies: ["MartletCore", "MartletEngine", "MartletTensor"],
+            path: "Tests/MartletTestSupport", swiftSettings: swift),
+        .testTarget(name: "MartletCoreTests", dependencies: ["MartletCore"], swiftSettings: swift),
+        .testTarget(
+            name: "MartletTensorTests", dependencies: ["MartletTensor", "MartletCore", "MartletTestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "MartletTextTests", dependencies: ["MartletText", "MartletCore"],
+            exclude: ["Fixtures"], swiftSettings: swift),
+        .testTarget(
+            name: "MartletVisionTests", dependencies: ["MartletVision", "MartletCore"],
+            exclude: ["Fixtures"], swiftSettings: swift),
+        .testTarget(
+            name: "MartletEngineTests", dependencies: ["MartletEngine", "MartletCore", "MartletTestSupport"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "MartletCPUTests", dependencies: ["MartletCPU", "MartletTensor", "MartletCore", "CMartletKernels"],
+            swiftSettings: swift),
+        .testTarget(
+            name: "MartletModelsTests",
+            dependencies: [
+                "MartletModels", "MartletCPU", "MartletEngine", "MartletTensor", "MartletCore", "MartletTestSupport",
+            ],
+            exclude: ["Fixtures"], swiftSettings: swift),
+        .testTarget(
+            name: "MartletServerTests",
+            dependencies: [
+                "MartletServer", "MartletEngine", "MartletText", "MartletVision", "MartletCore", "MartletTestSupport",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ], swiftSettings: swift),
+        .testTarget(
+            name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletCore"], swiftSettings: swift),
+    ]
+)

@@ -1,0 +1,72 @@
+import MartletCore
+
+/// A model on its devices, seen by the engine: token ids in, token ids out (D1). Called on the engine's thread
+/// only. Every rank holds a runner and executes the same plans.
+package protocol ModelRunner: AnyObject {
+    var limits: RunnerLimits { get }
+    /// What a step will take; the scheduler fills steps to a time (D4).
+    var costModel: CostModel { get }
+    /// Ticked at every layer; polled for cancellation (D4).
+    var progress: StepProgress { get }
+
+    /// Vision units (equal pieces of resumable work) that encoding an image of this size takes.
+    func visionUnitCount(of image: PreparedImage) -> Int
+    /// Hands over pixels that later plans name by `id`. The plan that ends its use releases it.
+    func register(_ image: PreparedImage, as id: ImageID) throws
+    /// Starts a step. Plans are executed in order.
+    func launch(_ plan: StepPlan) throws -> StepTicket
+    /// Waits for the step and gives its tokens. Tickets are collected in the order of their launch.
+    func collect(_ ticket: StepTicket) throws -> StepResult
+}
+
+package struct StepTicket: Sendable, Equatable {
+    package let index: UInt64
+    package init(index: UInt64) { self.index = index }
+}
+
+/// What the runner's memory and model allow.
+package struct RunnerLimits: Sendable, Equatable {
+    /// Positions of a KV block.
+    package var blockSize: Int
+    /// Blocks there are; ids 0 ..< blockCount.
+    package var blockCount: Int
+    /// Sequences that can be resident at once; slots 0 ..< slotCount.
+    package var slotCount: Int
+    /// Longest prompt + output.
+    package var maxModelLength: Int
+    /// Rows of the vocabulary that may be chosen.
+    package var vocabularyCount: Int
+    /// Steps that may be in flight (D3): 1 on a CPU, 2 on a GPU, the stages of a pipeline.
+    package var depth: Int
+    /// Tokens of encoded images that may be resident at once.
+    package var encoderCacheTokens: Int
+
+    package init(
+        blockSize: Int, blockCount: Int, slotCount: Int, maxModelLength: Int, vocabularyCount: Int, depth: Int = 1,
+        encoderCacheTokens: Int
+    ) {
+        self.blockSize = blockSize
+        self.blockCount = blockCount
+        self.slotCount = slotCount
+        self.maxModelLength = maxModelLength
+        self.vocabularyCount = vocabularyCount
+        self.depth = depth
+        self.encoderCacheTokens = encoderCacheTokens
+    }
+}
+
+/// Seconds that work is expected to take; linear, fitted at warm-up and by what steps really took.
+package struct CostModel: Sendable, Equatable {
+    package var step: Double
+    package var row: Double
+    /// One row attending to one position of context.
+    package var pair: Double
+    package var visionUnit: Double
+
+    package init(step: Double, row: Double, pair: Double, visionUnit: Double) {
+        self.step = step
+        self.row = row
+        self.pair = pair
+        self.visionUnit = visionUnit
+    }
+}

@@ -1,0 +1,101 @@
+import MartletCore
+
+/// The operations of the model on one device: each a whole operation, fused where hardware wants it. Not a tensor
+/// library: what no model calls is not here.
+///
+/// Activations are [rows, width]. On the CPU they are f32 and every output row is a pure function of its own
+/// inputs and history (D5): never of the other rows, of the number of rows, or of threads. An operation may
+/// return before it is done; `read` waits. Shapes that disagree are bugs and trap. Outputs never alias inputs
+/// unless the operation says "in place".
+package protocol Backend: AnyObject {
+    /// Memory of activations.
+    associatedtype Storage: AnyObject
+    /// A weight matrix [outputs, inputs], packed for the device in its storage precision.
+    associatedtype Matrix: AnyObject
+    /// A small f32 weight: norm, bias.
+    associatedtype Vector: AnyObject
+    /// Keys and values of every layer, in blocks.
+    associatedtype KVCache: AnyObject
+
+    // MARK: Memory
+
+    /// Uninitialised activations. Throws when the memory is not to be had.
+    func makeActivation(rows: Int, width: Int) throws -> Activation<Storage>
+    /// Packs `slices` of a checkpoint, stacked by rows, into one matrix; all have the same number of columns.
+    /// `dtype` converts plain types (f32, f16, bf16) to that one; nil and quantised types stay as stored.
+    func loadMatrix(_ slices: [MatrixSlice], from source: any WeightSource, dtype: DType?) throws -> Matrix
+    /// A tensor (or rows of it) as f32.
+    func loadVector(_ slices: [MatrixSlice], from source: any WeightSource) throws -> Vector
+    /// A matrix from values at hand [rows, columns]; for tests and folded weights.
+    func makeMatrix(_ values: [Float], rows: Int, columns: Int) throws -> Matrix
+    /// A cache of `layers` layers of `blockCount` blocks of `blockSize` positions; contents undefined.
+    func makeKVCache(layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType) throws -> KVCache
+    /// Copies values [rows, width] in.
+    func write(_ values: [Float], to x: Activation<Storage>)
+    /// Waits for everything before it, then copies [rows, width] out.
+    func read(_ x: Activation<Storage>) -> [Float]
+
+    // MARK: Rows
+
+    /// y[i] = row `tokens[i]` of table. tokens within the table.
+    func embed(_ tokens: [TokenID], table: Matrix, into y: Activation<Storage>)
+    /// y[targets[i]] = x[sources[i]].
+    func copyRows(_ sources: [Int], of x: Activation<Storage>, to targets: [Int], of y: Activation<Storage>)
+    /// x += y, in place.
+    func add(_ y: Activation<Storage>, to x: Activation<Storage>)
+
+    // MARK: Norms and activations
+
+    /// y = x / sqrt(mean(x^2) + epsilon) * weight. y may be x.
+    func rmsNorm(_ x: Activation<Storage>, weight: Vector, epsilon: Float, into y: Activation<Storage>)
+    /// x += rmsNorm(y), in place: GLM's sandwich norm.
+    func addRMSNorm(_ y: Activation<Storage>, weight: Vector, epsilon: Float, to x: Activation<Storage>)
+    /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias. y may be x.
+    func layerNorm(_ x: Activation<Storage>, weight: Vector, bias: Vector, epsilon: Float, into y: Activation<Storage>)
+    /// y[:, i] = silu(x[:, i]) * x[:, n + i]; x: [rows, 2n] gate then up, y: [rows, n].
+    func siluMultiply(_ x: Activation<Storage>, into y: Activation<Storage>)
+    /// Exact (erf) GELU, in place.
+    func gelu(_ x: Activation<Storage>)
+
+    // MARK: Products
+
+    /// y = x W^T + bias; x: [rows, inputs], y: [rows, outputs].
+    func linear(_ x: Activation<Storage>, _ weight: Matrix, bias: Vector?, into y: Activation<Storage>)
+
+    // MARK: Attention
+
+    /// table[row] = [cos of every frequency | sin of every frequency]; table: [positions.count, dimensions].
+    func rotaryTable(_ rotary: RotaryConfiguration, positions: RotaryPositions, into table: Activation<Storage>)
+    /// Rotates `headCount` heads of `dimension` at the start of each row of x, in place; table as above.
+    func rotate(
+        _ x: Activation<Storage>, headCount: Int, dimension: Int, table: Activation<Storage>, pairing: RotaryPairing)
+    /// Rotates the query and key heads of fused rows in place and stores keys and values at the rows' places in
+    /// `layer` of the cache.
+    func rotateAndStore(
+        _ fused: Activation<Storage>, heads: AttentionHeads, table: Activation<Storage>, pairing: RotaryPairing,
+        cache: KVCache, layer: Int, batch: AttentionBatch)
+    /// Causal attention of the fused rows' queries over the paged cache, scale 1/sqrt(dimension); the rows' own
+    /// keys are stored already. y: [rows, queryWidth]. Streaming softmax in fixed tiles from position 0 (D5).
+    /// Never reads a slot past a row's own position.
+    func attention(
+        _ fused: Activation<Storage>, heads: AttentionHeads, cache: KVCache, layer: Int, batch: AttentionBatch,
+        into y: Activation<Storage>)
+    /// Full attention inside one image: rows `queries` of fused [patches, 3 * heads * dimension], already rotated,
+    /// over all rows. y: [queries.count, heads * dimension].
+    func fullAttention(
+        _ fused: Activation<Storage>, heads: AttentionHeads, queries: Range<Int>, into y: Activation<Storage>)
+
+    // MARK: Vision
+
+    /// Normalised patch vectors of `image`, in 2x2 block order (model-spec 2.3), both temporal frames the same.
+    /// y: [range.count, 3 * temporalPatch * patch * patch] for patches `range`.
+    func extractPatches(_ image: PreparedImage, temporalPatch: Int, range: Range<Int>, into y: Activation<Storage>)
+    /// x += the learned table, sampled bicubically (a = -0.75, clamped; model-spec 2.1.3) at each patch of a
+    /// rows x columns grid in 2x2 block order. table: [side * side, width].
+    func addPositions(_ table: Vector, side: Int, rows: Int, columns: Int, mergeSize: Int, to x: Activation<Storage>)
+
+    // MARK: Choice
+
+    /// Chooses a token for each row of logits; one request a row (D12). A row that holds NaN gives nil.
+    func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) -> [SampledToken?]
+}

@@ -1,0 +1,5 @@
+import MartletCommand
+
+@main struct Martlet {
+    static func main() async {}
+}
