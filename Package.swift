@@ -32,7 +32,6 @@ let package = Package(
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("turbojpeg"), .linkedLibrary("webp")]),
         .target(name: "MartletCore", dependencies: ["CDigest"], swiftSettings: swift),
         .target(name: "MartletTensor", dependencies: ["MartletCore"], swiftSettings: swift),
-        .target(name: "MartletParallel", dependencies: ["MartletTensor", "MartletCore"], swiftSettings: swift),
 
         // Bytes to prompts.
         .target(name: "MartletText", dependencies: ["MartletCore"], swiftSettings: swift),
@@ -45,7 +44,7 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "MartletModels",
-            dependencies: ["MartletEngine", "MartletTensor", "MartletParallel", "MartletCore"], swiftSettings: swift),
+            dependencies: ["MartletEngine", "MartletTensor", "MartletCore"], swiftSettings: swift),
         .target(
             name: "MartletCPU", dependencies: ["MartletTensor", "MartletCore", "CMartletKernels"],
             swiftSettings: swift),

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Which dimensions of a head rotate together.
 package enum RotaryPairing: Sendable {
     /// (2j, 2j+1): GLM text.
@@ -37,5 +39,12 @@ package struct RotaryPositions: Sendable, Equatable {
         self.t.append(t)
         self.h.append(h)
         self.w.append(w)
+    }
+}
+
+extension RotaryConfiguration {
+    /// `theta^(-2j / dimensions)` for j in 0 ..< dimensions / 2, computed as the reference does: in f32.
+    package static func inverseFrequencies(theta: Double, dimensions: Int) -> [Float] {
+        (0..<(dimensions / 2)).map { 1 / Float(pow(theta, Double(Float(2 * $0) / Float(dimensions)))) }
     }
 }

@@ -1,0 +1,134 @@
+import MartletCore
+import MartletTensor
+
+/// The decoder over one step's rows: embeddings in, hidden states and logits out (MODEL.md 1.3). One matrix
+/// product a layer and weight serves every sequence of the step.
+package final class TextDecoder<B: Backend> {
+    package let configuration: DecoderConfiguration
+    private let backend: B
+    private let weights: DecoderWeights<B>
+    private let maxRows: Int
+
+    /// Residual stream, and the branch that is added to it: [maxRows, hidden].
+    private let hidden, branch: Activation<B.Storage>
+    private let rotary: Activation<B.Storage>
+    /// [maxRows, fused q, k, v width] and [maxRows, query width].
+    private let fused, attended: Activation<B.Storage>
+    /// The MLP runs in strips: its inner width is the widest of all.
+    private let stripRows: Int
+    private let gateUp, inner: Activation<B.Storage>
+    /// The head runs in strips too: a row is as wide as the vocabulary.
+    private let headRows: Int
+    private let selected, logits: Activation<B.Storage>
+
+    /// Scratch memory for steps of up to `maxRows` rows.
+    package init(backend: B, configuration: DecoderConfiguration, weights: DecoderWeights<B>, maxRows: Int) throws {
+        self.backend = backend
+        self.configuration = configuration
+        self.weights = weights
+        self.maxRows = maxRows
+        stripRows = min(maxRows, 512)
+        headRows = min(maxRows, 32)
+        let size = configuration.hiddenSize
+        hidden = try backend.makeActivation(rows: maxRows, width: size)
+        branch = try backend.makeActivation(rows: maxRows, width: size)
+        rotary = try backend.makeActivation(rows: maxRows, width: configuration.rotary.dimensions)
+        fused = try backend.makeActivation(rows: maxRows, width: configuration.heads.fusedWidth)
+        attended = try backend.makeActivation(rows: maxRows, width: configuration.heads.queryWidth)
+        gateUp = try backend.makeActivation(rows: stripRows, width: 2 * configuration.intermediateSize)
+        inner = try backend.makeActivation(rows: stripRows, width: configuration.intermediateSize)
+        selected = try backend.makeActivation(rows: headRows, width: size)
+        logits = try backend.makeActivation(rows: headRows, width: configuration.vocabularyRows)
+    }
+
+    /// Embeddings of `tokens`, the first step of `run`. Rows that stand for image patches are overwritten by
+    /// `replaceRows`.
+    package func embed(_ tokens: [TokenID]) {
+        precondition(tokens.count <= maxRows, "\(tokens.count) rows, room for \(maxRows)")
+        backend.embed(tokens, table: weights.embedding, into: hidden.rows(0..<tokens.count))
+    }
+
+    /// Rows `targets` become rows `sources` of an image's embeddings.
+    package func replaceRows(_ targets: [Int], with embeddings: Activation<B.Storage>, _ sources: [Int]) {
+        backend.copyRows(sources, of: embeddings, to: targets, of: hidden)
+    }
+
+    /// All layers over the embedded rows. `layerDone` is called after each; it may throw to leave the step.
+    package func run(
+        positions: RotaryPositions, batch: AttentionBatch, cache: B.KVCache, layerDone: (Int) throws -> Void
+    ) rethrows {
+        let count = batch.rowCount
+        let table = rotary.rows(0..<count)
+        backend.rotaryTable(configuration.rotary, positions: positions, into: table)
+        for (index, layer) in weights.layers.enumerated() {
+            attend(layer, index: index, rows: 0..<count, table: table, batch: batch, cache: cache)
+            for start in stride(from: 0, to: count, by: stripRows) {
+                feedForward(layer, rows: start..<min(start + stripRows, count))
+            }
+            try layerDone(index)
+        }
+    }
+
+    private func attend(
+        _ layer: DecoderLayer<B>, index: Int, rows: Range<Int>, table: Activation<B.Storage>, batch: AttentionBatch,
+        cache: B.KVCache
+    ) {
+        let x = hidden.rows(rows), y = branch.rows(rows), qkv = fused.rows(rows), a = attended.rows(rows)
+        let heads = configuration.heads
+        backend.rmsNorm(x, weight: layer.inputNorm, epsilon: configuration.normEpsilon, into: y)
+        backend.linear(y, layer.queryKeyValue, bias: layer.queryKeyValueBias, into: qkv)
+        backend.rotateAndStore(
+            qkv, heads: heads, table: table, pairing: configuration.rotary.pairing, cache: cache, layer: index,
+            batch: batch)
+        backend.attention(qkv, heads: heads, cache: cache, layer: index, batch: batch, into: a)
+        backend.linear(a, layer.output, bias: nil, into: y)
+        addBranch(y, norm: layer.postAttentionNorm, to: x)
+    }
+
+    private func feedForward(_ layer: DecoderLayer<B>, rows: Range<Int>) {
+        let x = hidden.rows(rows), y = branch.rows(rows)
+        let strip = 0..<rows.count
+        backend.rmsNorm(x, weight: layer.feedForwardNorm, epsilon: configuration.normEpsilon, into: y)
+        backend.linear(y, layer.gateUp, bias: nil, into: gateUp.rows(strip))
+        backend.siluMultiply(gateUp.rows(strip), into: inner.rows(strip))
+        backend.linear(inner.rows(strip), layer.down, bias: nil, into: y)
+        addBranch(y, norm: layer.postFeedForwardNorm, to: x)
+    }
+
+    private func addBranch(_ y: Activation<B.Storage>, norm: B.Vector?, to x: Activation<B.Storage>) {
+        if let norm {
+            backend.addRMSNorm(y, weight: norm, epsilon: configuration.normEpsilon, to: x)
+        } else {
+            backend.add(y, to: x)
+        }
+    }
+
+    /// Chooses a token for each of `rows` of the last run; nil where the logits are not numbers.
+    package func sample(_ rows: [Int], _ requests: [SampleRequest]) -> [SampledToken?] {
+        var tokens: [SampledToken?] = []
+        for start in stride(from: 0, to: rows.count, by: headRows) {
+            let strip = start..<min(start + headRows, rows.count)
+            tokens += backend.sample(logits(of: Array(rows[strip])), Array(requests[strip]))
+        }
+        return tokens
+    }
+
+    /// logits: [rows.count, vocabulary]; at most `headRows` rows at once, overwritten by the next call.
+    private func logits(of rows: [Int]) -> Activation<B.Storage> {
+        let x = selected.rows(0..<rows.count), y = logits.rows(0..<rows.count)
+        backend.copyRows(rows, of: hidden, to: Array(0..<rows.count), of: x)
+        backend.rmsNorm(x, weight: weights.finalNorm, epsilon: configuration.normEpsilon, into: x)
+        backend.linear(x, weights.head, bias: nil, into: y)
+        return y
+    }
+
+    /// Logits of `rows` of the last run as values, [rows.count * vocabulary]: for perplexity and for tests.
+    package func readLogits(of rows: [Int]) -> [Float] {
+        stride(from: 0, to: rows.count, by: headRows).flatMap { start in
+            backend.read(logits(of: Array(rows[start..<min(start + headRows, rows.count)])))
+        }
+    }
+
+    /// The residual stream after the last run, [rows, hidden]: for tests.
+    package func readHidden(rows: Int) -> [Float] { backend.read(hidden.rows(0..<rows)) }
+}
