@@ -1,1 +1,60 @@
-int martlet_kernels_unused;
+/// The only place that asks the CPU, and the operating system, what they can do.
+#define _GNU_SOURCE
+#include "kernels.h"
+
+#include <string.h>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/// Whether the operating system saves the ymm registers (XCR0 bits 1 and 2).
+__attribute__((target("xsave"))) static bool saves_ymm(void) {
+    return (__builtin_ia32_xgetbv(0) & 6) == 6;
+}
+
+static bool has_avx2(void) {
+    unsigned eax, ebx, ecx, edx;
+    const unsigned leaf1 = bit_FMA | bit_OSXSAVE | bit_AVX | bit_F16C;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & leaf1) != leaf1 || !saves_ymm()) return false;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & bit_AVX2) != 0;
+}
+#endif
+
+/// Tables that can run here, best first; at most `capacity`.
+static size_t usable(const martlet_kernel_table **tables, size_t capacity) {
+    size_t count = 0;
+#if defined(__x86_64__)
+    if (count < capacity && has_avx2()) tables[count++] = &martlet_table_avx2;
+#endif
+    if (count < capacity) tables[count++] = &martlet_table_scalar;
+    return count;
+}
+
+enum { TABLES = 8 };
+
+const martlet_kernel_table *martlet_kernels(const char *forced) {
+    const martlet_kernel_table *tables[TABLES];
+    const size_t count = usable(tables, TABLES);
+    for (size_t i = 0; i < count; i++) {
+        if (forced == NULL || strcmp(forced, tables[i]->name) == 0) return tables[i];
+    }
+    return NULL;
+}
+
+const char *martlet_kernels_name(size_t index) {
+    const martlet_kernel_table *tables[TABLES];
+    return index < usable(tables, TABLES) ? tables[index]->name : NULL;
+}
+
+int martlet_allowed_cpus(void) {
+#if defined(__linux__)
+    cpu_set_t mask;
+    return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 0;
+#else
+    return 0;
+#endif
+}

@@ -1,0 +1,81 @@
+import CMartletKernels
+import MartletCore
+import MartletTensor
+
+/// The model's operations on this machine's cores. Confined to one thread at a time; work inside an operation runs
+/// on the pool, and every operation is done when it returns.
+package final class CPUBackend {
+    package let kernels: CPUKernels
+    package let pool: ThreadPool
+
+    /// `threads`: nil for as many as the affinity mask and the cgroup's quota allow. `isa`: a table by name, nil for
+    /// MARTLET_FORCE_ISA or the best. Throws `InstructionSetError`.
+    package init(threads: Int? = nil, isa: String? = nil) throws {
+        kernels = try CPUKernels(isa: isa)
+        pool = ThreadPool(threadCount: threads ?? ThreadPool.defaultThreadCount())
+    }
+
+    /// Activations: f32, in memory of huge pages.
+    package final class Storage {
+        private let memory: HugeMemory
+        /// In elements.
+        package let count: Int
+
+        init(count: Int) throws(MemoryError) {
+            let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Float>.stride)
+            guard count >= 0, !overflow else { throw MemoryError(byteCount: .max) }
+            memory = try HugeMemory(byteCount: bytes)
+            self.count = count
+        }
+
+        /// The first element; aligned to 64 bytes at least.
+        package var start: UnsafeMutablePointer<Float> { memory.start.assumingMemoryBound(to: Float.self) }
+    }
+
+    /// A small f32 weight.
+    package final class Vector {
+        private let storage: Storage
+
+        init(_ values: [Float]) throws(MemoryError) {
+            storage = try Storage(count: values.count)
+            for (index, value) in values.enumerated() { storage.start[index] = value }
+        }
+
+        package var count: Int { storage.count }
+        package var start: UnsafePointer<Float> { UnsafePointer(storage.start) }
+    }
+}
+
+extension Activation where Storage == CPUBackend.Storage {
+    /// Row `row`, column 0.
+    func row(_ row: Int) -> UnsafeMutablePointer<Float> { start + row * stride }
+
+    /// Row 0, column 0. The storage must outlive the use: hold the activation.
+    var start: UnsafeMutablePointer<Float> { storage.start + offset }
+}
+
+// MARK: - Memory
+
+extension CPUBackend {
+    package func makeActivation(rows: Int, width: Int) throws -> Activation<Storage> {
+        let (count, overflow) = rows.multipliedReportingOverflow(by: width)
+        guard !overflow else { throw MemoryError(byteCount: .max) }
+        return Activation(storage: try Storage(count: count), rows: rows, width: width)
+    }
+
+    package func write(_ values: [Float], to x: Activation<Storage>) {
+        precondition(values.count == x.rows * x.width, "\(values.count) values for [\(x.rows), \(x.width)]")
+        values.withUnsafeBufferPointer { source in
+            guard let base = source.baseAddress else { return }
+            for row in 0..<x.rows { x.row(row).update(from: base + row * x.width, count: x.width) }
+        }
+    }
+
+    package func read(_ x: Activation<Storage>) -> [Float] {
+        Array(unsafeUninitializedCapacity: x.rows * x.width) { target, count in
+            count = x.rows * x.width
+            guard let base = target.baseAddress else { return }
+            for row in 0..<x.rows { (base + row * x.width).initialize(from: x.row(row), count: x.width) }
+        }
+    }
+}

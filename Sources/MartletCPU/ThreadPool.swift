@@ -1,0 +1,204 @@
+import CMartletKernels
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Threads for data-parallel regions: the caller works too, idle threads spin briefly and then sleep. One region at
+/// a time, from one thread at a time; a region inside a region is a bug and traps.
+///
+/// Chunks are handed out as threads come for them: which thread runs a chunk is never to matter to a result.
+package final class ThreadPool {
+    /// Threads that work on a region, the caller's included.
+    package let threadCount: Int
+    private let crew: Crew
+    private var threads: [pthread_t] = []
+
+    /// `threadCount` at least 1. Fewer threads, in the end only the caller's, if the system refuses more.
+    package init(threadCount: Int = ThreadPool.defaultThreadCount()) {
+        precondition(threadCount > 0, "\(threadCount) threads")
+        let crew = Crew()
+        for _ in 1..<max(threadCount, 1) {
+            guard let thread = Self.start(crew) else { break }
+            threads.append(thread)
+        }
+        self.crew = crew
+        self.threadCount = threads.count + 1
+    }
+
+    deinit {
+        crew.stop()
+        for thread in threads { pthread_join(thread, nil) }
+    }
+
+    /// Runs body(0) through body(count - 1), each once, and returns when all are done.
+    package func parallel(_ count: Int, _ body: (Int) -> Void) {
+        precondition(!crew.isBusy.exchange(true, ordering: .acquiring), "a parallel region inside another")
+        defer { crew.isBusy.store(false, ordering: .releasing) }
+        guard count > 1, threadCount > 1 else {
+            for chunk in 0..<max(count, 0) { body(chunk) }
+            return
+        }
+        withoutActuallyEscaping(body) { crew.run(count, $0) }
+    }
+
+    /// Cuts 0..<count into ranges of `grain` (the last may be shorter) and runs body on each.
+    package func parallel(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+        parallel((count + grain - 1) / grain) { chunk in
+            body(chunk * grain..<min(count, (chunk + 1) * grain))
+        }
+    }
+
+    private static func start(_ crew: Crew) -> pthread_t? {
+        let argument = Unmanaged.passRetained(crew)
+        #if canImport(Darwin)
+        var thread: pthread_t?
+        let status = pthread_create(&thread, nil, threadMain, argument.toOpaque())
+        #else
+        var thread = pthread_t()
+        let status = pthread_create(&thread, nil, threadMain, argument.toOpaque())
+        #endif
+        guard status == 0 else {
+            argument.release()
+            return nil
+        }
+        return thread
+    }
+}
+
+#if canImport(Darwin)
+private func threadMain(_ argument: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+    Unmanaged<Crew>.fromOpaque(argument).takeRetainedValue().work()
+    return nil
+}
+#else
+private func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let argument else { return nil }
+    Unmanaged<Crew>.fromOpaque(argument).takeRetainedValue().work()
+    return nil
+}
+#endif
+
+/// What the pool's threads share. `ticket` holds the number of the region in its upper half and the chunks not yet
+/// taken in its lower: a thread that takes a chunk by compare-and-exchange knows that its region is not over, so the
+/// region's other fields are stable until it reports the chunk done. A thread that comes late finds nothing to take
+/// and is not waited for.
+private final class Crew: @unchecked Sendable {
+    /// Pauses before a thread sleeps: about the time between two regions of a forward pass.
+    static let spins = 1000
+
+    let isBusy = Atomic<Bool>(false)
+    private let ticket = Atomic<UInt64>(0)
+    private let doneCount = Atomic<Int>(0)
+    private let sleepers = Atomic<Int>(0)
+    private let callerSleeps = Atomic<Bool>(false)
+    private let stopped = Atomic<Bool>(false)
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let started = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let finished = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var count = 0
+    private var body: ((Int) -> Void)?
+
+    init() {
+        mutex.initialize(to: pthread_mutex_t())
+        started.initialize(to: pthread_cond_t())
+        finished.initialize(to: pthread_cond_t())
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(started, nil)
+        pthread_cond_init(finished, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(finished)
+        pthread_cond_destroy(started)
+        pthread_mutex_destroy(mutex)
+        finished.deallocate()
+        started.deallocate()
+        mutex.deallocate()
+    }
+
+    /// Runs one region; the caller takes chunks too.
+    func run(_ count: Int, _ body: @escaping (Int) -> Void) {
+        precondition(count <= Int(UInt32.max), "\(count) chunks")
+        self.count = count
+        self.body = body
+        doneCount.store(0, ordering: .relaxed)
+        let region = (ticket.load(ordering: .relaxed) >> 32) &+ 1
+        ticket.store(region << 32 | UInt64(count), ordering: .sequentiallyConsistent)
+        if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake(started) }
+        takeChunks(of: region & 0xFFFF_FFFF)
+        awaitDone()
+        self.body = nil
+    }
+
+    func stop() {
+        stopped.store(true, ordering: .sequentiallyConsistent)
+        wake(started)
+    }
+
+    /// The life of a thread of the pool.
+    func work() {
+        var region: UInt64 = 0
+        while awaitRegion(after: &region) { takeChunks(of: region) }
+    }
+
+    private func takeChunks(of region: UInt64) {
+        var current = ticket.load(ordering: .acquiring)
+        while current >> 32 == region, current & 0xFFFF_FFFF > 0 {
+            let (taken, seen) = ticket.weakCompareExchange(
+                expected: current, desired: current - 1, ordering: .acquiringAndReleasing)
+            current = seen
+            guard taken else { continue }
+            let total = count
+            body?(total - Int(seen & 0xFFFF_FFFF))
+            let done = doneCount.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
+            if done == total, callerSleeps.load(ordering: .sequentiallyConsistent) { wake(finished) }
+            current = ticket.load(ordering: .acquiring)
+        }
+    }
+
+    /// Waits for a region later than `region`; false when the pool stops.
+    private func awaitRegion(after region: inout UInt64) -> Bool {
+        for _ in 0..<Self.spins {
+            if hasNews(&region) { return !stopped.load(ordering: .acquiring) }
+            martlet_pause()
+        }
+        pthread_mutex_lock(mutex)
+        sleepers.add(1, ordering: .sequentiallyConsistent)
+        while !hasNews(&region) { pthread_cond_wait(started, mutex) }
+        sleepers.subtract(1, ordering: .sequentiallyConsistent)
+        pthread_mutex_unlock(mutex)
+        return !stopped.load(ordering: .acquiring)
+    }
+
+    private func hasNews(_ region: inout UInt64) -> Bool {
+        let latest = ticket.load(ordering: .sequentiallyConsistent) >> 32
+        if latest == region { return stopped.load(ordering: .sequentiallyConsistent) }
+        region = latest
+        return true
+    }
+
+    private func awaitDone() {
+        for _ in 0..<Self.spins {
+            if doneCount.load(ordering: .acquiring) == count { return }
+            martlet_pause()
+        }
+        pthread_mutex_lock(mutex)
+        callerSleeps.store(true, ordering: .sequentiallyConsistent)
+        while doneCount.load(ordering: .sequentiallyConsistent) < count { pthread_cond_wait(finished, mutex) }
+        callerSleeps.store(false, ordering: .relaxed)
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// Under the lock, so that a thread between its last look and its sleep is not missed.
+    private func wake(_ condition: UnsafeMutablePointer<pthread_cond_t>) {
+        pthread_mutex_lock(mutex)
+        pthread_cond_broadcast(condition)
+        pthread_mutex_unlock(mutex)
+    }
+}
