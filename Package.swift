@@ -31,7 +31,7 @@ let package = Package(
             name: "CImage",
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("turbojpeg"), .linkedLibrary("webp")]),
         .target(name: "MartletCore", dependencies: ["CDigest"], swiftSettings: swift),
-        .target(name: "MartletTensor", dependencies: ["MartletCore"], swiftSettings: swift),
+        .target(name: "MartletTensor", dependencies: ["MartletCore", "CDigest"], swiftSettings: swift),
 
         // Bytes to prompts.
         .target(name: "MartletText", dependencies: ["MartletCore"], swiftSettings: swift),

@@ -3,6 +3,8 @@
 #define MARTLET_CDIGEST_H
 #include <stddef.h>
 #include <stdint.h>
+
+#include "CDummy.h"
 #pragma clang assume_nonnull begin
 
 typedef struct {
