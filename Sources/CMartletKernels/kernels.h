@@ -10,12 +10,76 @@
 extern const martlet_kernel_table martlet_table_scalar;
 martlet_widen_fn martlet_widen_scalar;
 martlet_narrow_fn martlet_narrow_scalar;
+martlet_pack_panel_fn martlet_pack_panel_scalar;
+martlet_unpack_panel_fn martlet_unpack_panel_scalar;
+martlet_unpack_row_fn martlet_unpack_row_scalar;
+martlet_pack_rows_fn martlet_pack_rows_scalar;
+martlet_multiply_fn martlet_multiply_scalar;
+martlet_add_fn martlet_add_scalar;
+
+martlet_rms_norm_fn martlet_rms_norm_scalar;
+martlet_add_rms_norm_fn martlet_add_rms_norm_scalar;
+martlet_layer_norm_fn martlet_layer_norm_scalar;
+martlet_silu_multiply_fn martlet_silu_multiply_scalar;
+martlet_gelu_fn martlet_gelu_scalar;
+martlet_rotary_table_fn martlet_rotary_table_scalar;
+martlet_rotate_fn martlet_rotate_scalar;
+martlet_store_fn martlet_store_scalar;
+martlet_attention_fn martlet_attention_scalar;
+martlet_extract_patches_fn martlet_extract_patches_scalar;
+martlet_add_positions_fn martlet_add_positions_scalar;
+martlet_philox_fn martlet_philox_scalar;
+martlet_maximum_fn martlet_maximum_scalar;
+martlet_first_fn martlet_first_scalar;
+martlet_weigh_fn martlet_weigh_scalar;
+martlet_top_fn martlet_top_scalar;
+martlet_keep_above_fn martlet_keep_above_scalar;
+martlet_keep_best_fn martlet_keep_best_scalar;
+martlet_choose_fn martlet_choose_scalar;
 
 #if defined(__x86_64__)
 extern const martlet_kernel_table martlet_table_avx2;
 martlet_widen_fn martlet_widen_avx2;
 martlet_narrow_fn martlet_narrow_avx2;
+martlet_unpack_panel_fn martlet_unpack_panel_avx2;
+martlet_unpack_row_fn martlet_unpack_row_avx2;
+martlet_pack_rows_fn martlet_pack_rows_avx2;
+martlet_multiply_fn martlet_multiply_avx2;
+martlet_add_fn martlet_add_avx2;
 #endif
+
+/// Bytes of one block of a row, and the elements it holds.
+static inline size_t martlet_block_bytes(martlet_dtype dtype) {
+    static const uint8_t bytes[] = {4, 2, 2, 18, 20, 22, 24, 34, 144, 176, 210};
+    return bytes[dtype];
+}
+
+static inline size_t martlet_block_elements(martlet_dtype dtype) {
+    return dtype <= MARTLET_BF16 ? 1 : dtype <= MARTLET_Q8_0 ? 32 : 256;
+}
+
+/// Bytes of a panel of this many columns.
+static inline size_t martlet_panel_bytes(martlet_dtype dtype, size_t columns) {
+    return columns / martlet_block_elements(dtype) * martlet_block_bytes(dtype) * MARTLET_PANEL_ROWS;
+}
+
+/// Row at which block `index` of `rows` begins, in blocks of at most `block`.
+static inline size_t martlet_block_start(size_t index, size_t rows, size_t block) {
+    return index * rows / ((rows + block - 1) / block);
+}
+
+/// `unpack_row` by way of an `unpack_panel`: the table of an embedding is read by the same code as its head.
+static inline void martlet_unpack_row_by(
+    martlet_unpack_panel_fn *unpack, const martlet_matrix *w, size_t row, float *y) {
+    enum { COLUMNS = 64 };
+    _Alignas(64) float tile[COLUMNS * MARTLET_PANEL_ROWS];
+    const char *panel = (const char *)w->panels + row / MARTLET_PANEL_ROWS * martlet_panel_bytes(w->dtype, w->columns);
+    for (size_t first = 0; first < w->columns; first += COLUMNS) {
+        const size_t count = w->columns - first < COLUMNS ? w->columns - first : COLUMNS;
+        unpack(w->dtype, panel, first, count, tile);
+        for (size_t i = 0; i < count; i++) y[first + i] = tile[i * MARTLET_PANEL_ROWS + row % MARTLET_PANEL_ROWS];
+    }
+}
 
 #pragma clang assume_nonnull end
 

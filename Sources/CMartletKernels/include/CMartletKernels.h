@@ -50,28 +50,207 @@ typedef struct martlet_matrix {
     martlet_dtype dtype;
 } martlet_matrix;
 
-/// Packs `rows` (1 through 16) rows of whole blocks, `stride` bytes apart, into one panel: a pure permutation of
-/// bytes, the missing rows zero.
+/// Packs `rows` (1 through 16) rows of `columns` (whole blocks), `stride` bytes apart, into one panel: a pure
+/// permutation of bytes, the missing rows zero.
 typedef void martlet_pack_panel_fn(
     martlet_dtype dtype, const void *source, size_t stride, size_t rows, size_t columns, void *panel);
+
+/// Columns [first, first + count) of a panel as f32, exactly the values of MODEL.md 8.4; tile: [count][16], aligned to
+/// 32 bytes. For quantised types both are multiples of 32.
+typedef void martlet_unpack_panel_fn(
+    martlet_dtype dtype, const void *panel, size_t first, size_t count, float *tile);
 
 /// y = row `row` of w as f32; y: [columns].
 typedef void martlet_unpack_row_fn(const martlet_matrix *w, size_t row, float *y);
 
 // MARK: Products
 
-/// Rearranges rows of activations for `multiply`; x: [rows, columns], rows `stride` apart; packed: [rows * columns].
-/// Only rows [first, last) of the `rows` are touched, which must be cut at `row_block`s. One row needs no packing:
-/// its packed form is itself.
-typedef void martlet_pack_rows_fn(
-    const float *x, size_t stride, size_t rows, size_t columns, size_t block, float *packed);
+/// Activations are multiplied in blocks of rows, at most `row_block` of the table each; the rows of n are cut evenly:
+/// of `count = ceil(n / row_block)` blocks, block i starts at row `i * n / count`. A packed block of r rows lies as
+/// [columns][r], the blocks one after the other. One row needs no packing: its packed form is itself.
 
-/// y = x W^T + bias for the matrix rows of panels [first, last); x: [rows, columns] packed by `pack_rows`; y: rows
-/// `stride` apart, its column 0 being row 0 of w. Each y is one chain of fused multiply-adds over ascending columns
-/// from zero, then one addition of the bias: whatever the number of rows (D5).
+/// Packs blocks [first, last) of x; x: [rows, columns], rows `stride` apart; packed: [rows * columns] in all.
+typedef void martlet_pack_rows_fn(
+    const float *x, size_t stride, size_t rows, size_t columns, size_t first, size_t last, float *packed);
+
+/// y = x W^T + bias for the matrix rows of panels [first, last); packed: x [rows, columns] packed by `pack_rows`;
+/// y: rows `stride` apart, its column 0 being row 0 of w. Each y is one chain of fused multiply-adds from zero over
+/// ascending columns, then one addition of the bias, whatever the number of rows and panels (D5).
 typedef void martlet_multiply_fn(
     const martlet_matrix *w, size_t first, size_t last, const float *packed, size_t rows,
     const float *_Nullable bias, float *y, size_t stride);
+
+// MARK: Norms and activations
+
+/// y = x / sqrt(mean(x^2) + epsilon) * weight, row by row of [rows, width]; y may be x.
+typedef void martlet_rms_norm_fn(
+    const float *x, size_t x_stride, const float *weight, float epsilon, float *y, size_t y_stride, size_t rows,
+    size_t width);
+
+/// x += rms_norm(y).
+typedef void martlet_add_rms_norm_fn(
+    const float *y, size_t y_stride, const float *weight, float epsilon, float *x, size_t x_stride, size_t rows,
+    size_t width);
+
+/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias; y may be x.
+typedef void martlet_layer_norm_fn(
+    const float *x, size_t x_stride, const float *weight, const float *bias, float epsilon, float *y, size_t y_stride,
+    size_t rows, size_t width);
+
+/// y[i] = silu(x[i]) * x[width + i]; x: [rows, 2 * width], y: [rows, width].
+typedef void martlet_silu_multiply_fn(
+    const float *x, size_t x_stride, float *y, size_t y_stride, size_t rows, size_t width);
+
+/// Exact (erf) GELU in place, x: [rows, width]; rounded once from the C library's double erfc.
+typedef void martlet_gelu_fn(float *x, size_t stride, size_t rows, size_t width);
+
+// MARK: Rotary embedding
+
+/// Where the angles of a rotary table come from: frequency j turns by positions[axis[j]] * inverse_frequency[j].
+typedef struct martlet_rotary {
+    /// Per axis (T, H, W) one position a row.
+    const int32_t *_Nonnull positions[3];
+    /// [pairs] each.
+    const int32_t *axis;
+    const float *inverse_frequency;
+    size_t pairs;
+} martlet_rotary;
+
+/// table[row] = [cos of every pair | sin of every pair]. The angle is rounded to f32; cos and sin are the C
+/// library's of that in double, rounded once.
+typedef void martlet_rotary_table_fn(const martlet_rotary *rotary, float *table, size_t stride, size_t rows);
+
+/// Rotates `heads` heads of `dimension` at the start of each row, in place: pairs (2j, 2j+1) if interleaved, else
+/// (j, j + pairs). a' = a cos - b sin, b' = b cos + a sin, every operation rounded.
+typedef void martlet_rotate_fn(
+    float *x, size_t stride, size_t heads, size_t dimension, const float *table, size_t table_stride, size_t pairs,
+    bool interleaved, size_t rows);
+
+/// y[i * stride] = x[i] as `dtype` (f32, f16, bf16), rounded to the nearest; the stride counts elements.
+typedef void martlet_store_fn(martlet_dtype dtype, const float *x, void *y, size_t stride, size_t count);
+
+// MARK: Attention
+
+/// Positions of a tile of streaming softmax; tiles begin at position 0 (D5).
+enum { MARTLET_ATTENTION_TILE = 32 };
+
+/// Queries whose running maxima, sums and scaled copies a kernel keeps at once.
+enum { MARTLET_ATTENTION_QUERIES = 64 };
+
+/// Attention of `heads` query heads, which share one key/value head, of `rows` consecutive rows. Row r attends to
+/// positions 0 ..< positions + (causal ? r : 0); no later one has any effect.
+typedef struct martlet_attention {
+    /// The first query head of the first row; heads are `dimension` apart, rows `query_stride`.
+    const float *queries;
+    size_t query_stride;
+    float *output;
+    size_t output_stride;
+    size_t rows;
+    size_t heads;
+    size_t dimension;
+    size_t positions;
+    bool causal;
+    /// Scores are (query * scale) . key.
+    float scale;
+    /// Element type of keys and values: f32, f16 or bf16.
+    martlet_dtype dtype;
+    /// The key and the value at slot 0 of block 0. Position p lies in slot p % block_size of block
+    /// blocks[p / block_size]; blocks are `block_bytes` apart.
+    const void *keys;
+    const void *values;
+    const int32_t *blocks;
+    size_t block_size;
+    size_t block_bytes;
+    /// In elements: between slots, and between dimensions of one key; dimensions of a value are adjacent. One of
+    /// the key's two strides is 1.
+    size_t key_stride;
+    size_t key_dimension_stride;
+    size_t value_stride;
+} martlet_attention;
+
+/// Streaming softmax. A score is one chain of fused multiply-adds over the dimensions; the weights of a tile are
+/// summed in 8 lanes (j % 8), then by halves; an output is one chain over the positions, rescaled once a tile. So a
+/// row's bits depend on its own query and positions only. scratch: `martlet_attention_scratch(dimension)` floats.
+typedef void martlet_attention_fn(const martlet_attention *attention, float *scratch);
+
+/// Floats of scratch for heads of `dimension`.
+static inline size_t martlet_attention_scratch(size_t dimension) {
+    return dimension * (2 * MARTLET_ATTENTION_TILE + MARTLET_ATTENTION_QUERIES);
+}
+
+// MARK: Vision
+
+/// Pixels and what the patch embedding makes of them.
+typedef struct martlet_image {
+    /// [height, width, 3].
+    const uint8_t *rgb;
+    size_t width;
+    /// levels[256 * channel + byte]: the normalised value of a byte.
+    const float *levels;
+    size_t patch_size;
+    size_t merge_size;
+    /// Equal frames of a patch.
+    size_t frames;
+} martlet_image;
+
+/// y = patch vectors [count, 3 * frames * patch_size^2] of the patches from `first` on, in block order.
+typedef void martlet_extract_patches_fn(
+    const martlet_image *image, size_t first, size_t count, float *y, size_t stride);
+
+/// A learned table of positions and the grid it is stretched over.
+typedef struct martlet_position_grid {
+    /// [side * side, width].
+    const float *table;
+    size_t side;
+    size_t width;
+    size_t rows;
+    size_t columns;
+    size_t merge_size;
+} martlet_position_grid;
+
+/// x += the table sampled bicubically (a = -0.75, clamped; MODEL.md 2.1.3) at the patches from `first` on, in block
+/// order; x: [count, width].
+typedef void martlet_add_positions_fn(
+    const martlet_position_grid *grid, size_t first, size_t count, float *x, size_t stride);
+
+// MARK: Choice
+
+/// The weight of the most probable token: probabilities are counted in units of 2^-40 of it, so that sums of them
+/// are exact in any order.
+static const uint64_t martlet_weight_one = 1ull << 40;
+
+/// Philox4x32-10: the counter-based generator of Salmon et al. 2011.
+typedef void martlet_philox_fn(const uint32_t counter[_Nonnull 4], const uint32_t key[_Nonnull 2],
+    uint32_t random[_Nonnull 4]);
+
+/// The largest of x, -inf if there is none; false if x holds a NaN.
+typedef bool martlet_maximum_fn(const float *x, size_t count, float *maximum);
+
+/// The first index where x equals `value`; count if there is none.
+typedef size_t martlet_first_fn(const float *x, size_t count, float value);
+
+/// weights[i] = e^((x[i] - maximum) / temperature) in units of 2^-40, ties to even; returns their sum.
+/// x <= maximum, count < 2^23. `weights` NULL: the sum only.
+typedef uint64_t martlet_weigh_fn(
+    const float *x, size_t count, float maximum, float temperature, uint64_t *_Nullable weights);
+
+/// ids = the `wanted` largest of x, best first, the lower id first among equals; wanted <= count.
+typedef void martlet_top_fn(const float *x, size_t count, size_t wanted, uint32_t *ids);
+
+/// Clears weights below `least`; returns the sum of the rest.
+typedef uint64_t martlet_keep_above_fn(size_t count, uint64_t least, uint64_t *weights);
+
+/// Orders tokens by x, the lower id first among equals, and clears all past the shortest run from the best whose
+/// weights sum to `wanted` (by mass) or that counts `wanted` (else), ignoring tokens of weight 0; wanted > 0.
+/// Returns the sum of the rest.
+typedef uint64_t martlet_keep_best_fn(
+    const float *x, size_t count, bool by_mass, uint64_t wanted, uint64_t *weights);
+
+/// The first id where the running sum of weights exceeds `target`; count if none does.
+typedef size_t martlet_choose_fn(size_t count, const uint64_t *weights, uint64_t target);
+
+/// x[i] += y[i].
+typedef void martlet_add_fn(const float *y, float *x, size_t count);
 
 // MARK: Table
 
@@ -83,6 +262,39 @@ typedef struct martlet_kernel_table {
     // Conversion, panels, products.
     martlet_widen_fn *widen;
     martlet_narrow_fn *narrow;
+    martlet_pack_panel_fn *pack_panel;
+    martlet_unpack_panel_fn *unpack_panel;
+    martlet_unpack_row_fn *unpack_row;
+    martlet_pack_rows_fn *pack_rows;
+    martlet_multiply_fn *multiply;
+    martlet_add_fn *add;
+    /// Rows of activations that `multiply` takes together at most.
+    size_t row_block;
+
+    // Norms, activations, rotary embedding.
+    martlet_rms_norm_fn *rms_norm;
+    martlet_add_rms_norm_fn *add_rms_norm;
+    martlet_layer_norm_fn *layer_norm;
+    martlet_silu_multiply_fn *silu_multiply;
+    martlet_gelu_fn *gelu;
+    martlet_rotary_table_fn *rotary_table;
+    martlet_rotate_fn *rotate;
+    martlet_store_fn *store;
+
+    // Attention, vision.
+    martlet_attention_fn *attention;
+    martlet_extract_patches_fn *extract_patches;
+    martlet_add_positions_fn *add_positions;
+
+    // Choice.
+    martlet_philox_fn *philox;
+    martlet_maximum_fn *maximum;
+    martlet_first_fn *first;
+    martlet_weigh_fn *weigh;
+    martlet_top_fn *top;
+    martlet_keep_above_fn *keep_above;
+    martlet_keep_best_fn *keep_best;
+    martlet_choose_fn *choose;
 } martlet_kernel_table;
 
 /// The best table this CPU and operating system can run, or the one named; NULL if there is none of that name here.
