@@ -28,7 +28,7 @@ final class MergedConvolution: WeightSource {
         let inputs = info.columns / taps, size = info.dtype.blockBytes
         return try source.withRows(name, range) { stored in
             var merged = [UInt8](repeating: 0, count: stored.count)
-            try merged.withUnsafeMutableBytes { merged in
+            merged.withUnsafeMutableBytes { merged in
                 for row in 0..<range.count {
                     for input in 0..<inputs {
                         for tap in 0..<taps {

@@ -109,8 +109,10 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     }
 
     private func sample(_ batch: StepBatch) -> [StepResult.Row] {
-        let requests = batch.sampledSlots.compactMap { slots[$0]?.sampleRequest(vocabularyCount: limits.vocabularyCount) }
-        let tokens = decoder.sample(batch.sampledRows, requests)
+        // The requests share each slot's counts; they must be gone before the counts change, or every token copies them.
+        let tokens = decoder.sample(
+            batch.sampledRows,
+            batch.sampledSlots.compactMap { slots[$0]?.sampleRequest(vocabularyCount: limits.vocabularyCount) })
         return zip(batch.sampledSlots, tokens).map { slot, sampled in
             guard let sampled else { return StepResult.Row(slot: slot, tokens: []) }
             slots[slot]?.append(sampled.token)
