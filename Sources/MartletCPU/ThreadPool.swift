@@ -54,6 +54,9 @@ package final class ThreadPool {
         }
     }
 
+    /// Threads of the pool that wait without using a processor.
+    var sleepingThreadCount: Int { crew.sleepers.load(ordering: .acquiring) }
+
     private static func start(_ crew: Crew) -> pthread_t? {
         let argument = Unmanaged.passRetained(crew)
         #if canImport(Darwin)
@@ -95,7 +98,7 @@ private final class Crew: @unchecked Sendable {
     let isBusy = Atomic<Bool>(false)
     private let ticket = Atomic<UInt64>(0)
     private let doneCount = Atomic<Int>(0)
-    private let sleepers = Atomic<Int>(0)
+    let sleepers = Atomic<Int>(0)
     private let callerSleeps = Atomic<Bool>(false)
     private let stopped = Atomic<Bool>(false)
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)

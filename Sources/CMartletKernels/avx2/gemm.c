@@ -1,0 +1,175 @@
+/// Products of up to six rows of activations with panels of sixteen rows of weights, in registers of eight. Weights are
+/// made f32 a tile at a time in the first cache and used for all rows of a chunk; each sum is the one chain of
+/// scalar/gemm.c, kept in memory between tiles.
+#include "../kernels.h"
+
+#if defined(__x86_64__)
+#include "panel.h"
+
+#include <string.h>
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+enum {
+    ROWS = MARTLET_PANEL_ROWS,
+    /// Rows of activations in registers at once: 6 x 2 sums, 2 weights, 1 activation of 16 registers.
+    BLOCK = 6,
+    /// Columns of a tile: 16 KiB of f32.
+    COLUMNS = 256,
+    /// Panels that share a pass over the activations.
+    GROUP = 4,
+    /// Rows of activations that share a tile; their columns of a tile (192 KiB) stay in the second cache.
+    CHUNK = 32 * BLOCK,
+};
+
+void martlet_pack_rows_avx2(
+    const float *x, size_t stride, size_t rows, size_t columns, size_t first, size_t last, float *packed) {
+    for (size_t block = first; block < last; block++) {
+        const size_t start = martlet_block_start(block, rows, BLOCK);
+        const size_t height = martlet_block_start(block + 1, rows, BLOCK) - start;
+        float *target = packed + start * columns;
+        for (size_t row = 0; row < height; row++) {
+            const float *source = x + (start + row) * stride;
+            for (size_t k = 0; k < columns; k++) target[k * height + row] = source[k];
+        }
+    }
+}
+
+/// sums[panel][row] += x[row] . tile[panel] for `panels` tiles of `count` columns, each behind the last by
+/// `tile_stride`; x: [count][height]; sums: panels `sum_stride` apart, [height][16] each. height and panels are constants
+/// where this is called, height * panels at most 6.
+__attribute__((always_inline)) static inline void multiply_tile(
+    const size_t height, const size_t panels, const float *tile, size_t tile_stride, size_t count, const float *x,
+    float *sums, size_t sum_stride) {
+    pair s[BLOCK];
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < height * panels; i++) {
+        s[i] = load_f32(sums + i / height * sum_stride + i % height * ROWS);
+    }
+    for (size_t k = 0; k < count; k++) {
+#pragma clang loop unroll(full)
+        for (size_t panel = 0; panel < panels; panel++) {
+            const pair w = load_f32(tile + panel * tile_stride + k * ROWS);
+#pragma clang loop unroll(full)
+            for (size_t row = 0; row < height; row++) {
+                const __m256 value = _mm256_broadcast_ss(x + k * height + row);
+                pair *sum = &s[panel * height + row];
+                sum->low = _mm256_fmadd_ps(value, w.low, sum->low);
+                sum->high = _mm256_fmadd_ps(value, w.high, sum->high);
+            }
+        }
+    }
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < height * panels; i++) {
+        store(sums + i / height * sum_stride + i % height * ROWS, s[i]);
+    }
+}
+
+static void multiply_block(size_t height, const float *tile, size_t count, const float *x, float *sums) {
+    switch (height) {
+    case 1: multiply_tile(1, 1, tile, 0, count, x, sums, 0); break;
+    case 2: multiply_tile(2, 1, tile, 0, count, x, sums, 0); break;
+    case 3: multiply_tile(3, 1, tile, 0, count, x, sums, 0); break;
+    case 4: multiply_tile(4, 1, tile, 0, count, x, sums, 0); break;
+    case 5: multiply_tile(5, 1, tile, 0, count, x, sums, 0); break;
+    default: multiply_tile(6, 1, tile, 0, count, x, sums, 0); break;
+    }
+}
+
+static const void *panel_at(const martlet_matrix *w, size_t panel) {
+    return (const char *)w->panels + panel * martlet_panel_bytes(w->dtype, w->columns);
+}
+
+/// Stores rows' sums of one panel, [rows][16], with the bias added.
+static void finish(
+    const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
+    size_t stride) {
+    const size_t column = panel * ROWS, width = w->rows - column < ROWS ? w->rows - column : ROWS;
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t i = 0; i < width; i++) {
+            const float sum = sums[row * ROWS + i];
+            y[row * stride + column + i] = bias ? sum + bias[column + i] : sum;
+        }
+    }
+}
+
+/// Blocks [first, last) of the activations times `panels` panels.
+static void multiply_chunk(
+    const martlet_matrix *w, size_t panel, size_t panels, const float *packed, size_t rows, size_t first, size_t last,
+    const float *_Nullable bias, float *y, size_t stride) {
+    _Alignas(64) float tile[COLUMNS * ROWS];
+    _Alignas(64) float sums[GROUP][CHUNK * ROWS];
+    const size_t base = martlet_block_start(first, rows, BLOCK), end = martlet_block_start(last, rows, BLOCK);
+    for (size_t p = 0; p < panels; p++) memset(sums[p], 0, (end - base) * ROWS * sizeof(float));
+    for (size_t k = 0; k < w->columns; k += COLUMNS) {
+        const size_t count = w->columns - k < COLUMNS ? w->columns - k : COLUMNS;
+        for (size_t p = 0; p < panels; p++) {
+            martlet_unpack_panel_avx2(w->dtype, panel_at(w, panel + p), k, count, tile);
+            for (size_t block = first, start = base; block < last; block++) {
+                const size_t next = martlet_block_start(block + 1, rows, BLOCK), height = next - start;
+                const float *x = packed + start * w->columns + k * height;
+                multiply_block(height, tile, count, x, sums[p] + (start - base) * ROWS);
+                start = next;
+            }
+        }
+    }
+    for (size_t p = 0; p < panels; p++) {
+        finish(w, panel + p, sums[p], end - base, bias, y + base * stride, stride);
+    }
+}
+
+/// At most three rows times four panels: several panels at once, so that no chain of additions waits for itself.
+static void multiply_few(
+    const martlet_matrix *w, size_t panel, const float *x, size_t rows, const float *_Nullable bias, float *y,
+    size_t stride) {
+    enum { NARROW = COLUMNS / GROUP };
+    _Alignas(64) float tile[GROUP][NARROW * ROWS];
+    _Alignas(64) float sums[GROUP][3 * ROWS] = {{0}};
+    for (size_t k = 0; k < w->columns; k += NARROW) {
+        const size_t count = w->columns - k < NARROW ? w->columns - k : NARROW;
+        for (size_t p = 0; p < GROUP; p++) {
+            martlet_unpack_panel_avx2(w->dtype, panel_at(w, panel + p), k, count, tile[p]);
+        }
+        const size_t tiles = NARROW * ROWS, heads = 3 * ROWS;
+        switch (rows) {
+        case 1: multiply_tile(1, 4, tile[0], tiles, count, x + k, sums[0], heads); break;
+        case 2:
+            multiply_tile(2, 2, tile[0], tiles, count, x + k * 2, sums[0], heads);
+            multiply_tile(2, 2, tile[2], tiles, count, x + k * 2, sums[2], heads);
+            break;
+        default:
+            multiply_tile(3, 2, tile[0], tiles, count, x + k * 3, sums[0], heads);
+            multiply_tile(3, 2, tile[2], tiles, count, x + k * 3, sums[2], heads);
+            break;
+        }
+    }
+    for (size_t p = 0; p < GROUP; p++) finish(w, panel + p, sums[p], rows, bias, y, stride);
+}
+
+void martlet_multiply_avx2(
+    const martlet_matrix *w, size_t first, size_t last, const float *packed, size_t rows,
+    const float *_Nullable bias, float *y, size_t stride) {
+    const size_t blocks = (rows + BLOCK - 1) / BLOCK, step = CHUNK / BLOCK;
+    for (size_t chunk = 0; chunk < blocks; chunk += step) {
+        const size_t end = blocks - chunk < step ? blocks : chunk + step;
+        for (size_t panel = first; panel < last; panel += GROUP) {
+            const size_t panels = last - panel < GROUP ? last - panel : GROUP;
+            if (rows <= 3 && panels == GROUP) {
+                multiply_few(w, panel, packed, rows, bias, y, stride);
+            } else {
+                multiply_chunk(w, panel, panels, packed, rows, chunk, end, bias, y, stride);
+            }
+        }
+    }
+}
+
+void martlet_add_avx2(const float *y, float *x, size_t count) {
+    const size_t whole = count / 8 * 8;
+    for (size_t i = 0; i < whole; i += 8) {
+        _mm256_storeu_ps(x + i, _mm256_add_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(y + i)));
+    }
+    martlet_add_scalar(y + whole, x + whole, count - whole);
+}
+
+#pragma clang attribute pop
+#endif
