@@ -1,0 +1,31 @@
+import MartletCore
+
+/// Names the contents of a full block and of everything before it (D11): SHA-256 over the parent's key, the token
+/// ids, and every image that overlaps the block with its place in it. Model identity and salt stand in the root.
+/// Nothing in it comes from a client but the salt.
+package struct BlockKey: Hashable, Sendable {
+    private let digest: Digest
+
+    /// The parent of every first block.
+    package init(modelIdentity: String, salt: String) {
+        var hasher = DigestHasher()
+        for text in [modelIdentity, salt] {
+            hasher.update(UInt64(text.utf8.count))
+            hasher.update(text.utf8)
+        }
+        digest = hasher.finish()
+    }
+
+    /// The key of a block that holds `tokens` from position `start` on.
+    package init(parent: BlockKey, tokens: ArraySlice<TokenID>, start: Int, images: [SequenceImage]) {
+        var hasher = DigestHasher()
+        hasher.update(parent.digest.bytes)
+        hasher.update(UInt64(tokens.count))
+        tokens.withUnsafeBytes { hasher.update($0) }
+        for image in images where image.tokenRange.overlaps(start..<(start + tokens.count)) {
+            hasher.update(image.hash.bytes)
+            hasher.update(Int64(image.offset - start))
+        }
+        digest = hasher.finish()
+    }
+}

@@ -1,0 +1,186 @@
+import MartletCore
+
+/// The loop: schedule, launch, collect, postprocess, one event a sequence a step. An actor on a thread of its own;
+/// what it owns is neither Sendable nor locked, and `step` has no `await` below it. One `Task.yield` a step lets
+/// submit and cancel in, in their order.
+package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
+    private nonisolated let executor: EngineExecutor
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private nonisolated let clock: EngineClock
+    private nonisolated let watch: HealthWatch
+    private nonisolated let progress: StepProgress
+    private let runner: Runner
+    private var scheduler: Scheduler
+    private var sinks: [RequestID: EventSink] = [:]
+    private var tickets: [StepTicket] = []
+    private var seeds: SeedSource
+    private var nextRequest: UInt64 = 1
+    private var failuresInARow = 0
+    private var isDraining = false
+    /// Where the loop sleeps while there is nothing to do.
+    private var sleeper: CheckedContinuation<Void, Never>?
+    private var drainers: [CheckedContinuation<Void, Never>] = []
+
+    /// Steps that may fail one after the other before the engine gives up.
+    private static var failureLimit: Int { 3 }
+
+    /// Nothing moves before `run`. `stallSeconds` without a tick are a stall to `health`.
+    package init(
+        configuration: EngineConfiguration, runner: sending Runner, seeds: SeedSource = .random(),
+        clock: EngineClock = .monotonic(), stallSeconds: Double = 10
+    ) {
+        executor = EngineExecutor()
+        progress = runner.progress
+        watch = HealthWatch(progress: runner.progress, stallSeconds: stallSeconds, now: clock.now())
+        scheduler = Scheduler(limits: runner.limits, configuration: configuration)
+        self.runner = runner
+        self.seeds = seeds
+        self.clock = clock
+    }
+
+    deinit { executor.close() }
+
+    /// Serves until the task is cancelled or the runner fails for good; whatever is unfinished then ends with an error.
+    package func run() async {
+        await withTaskCancellationHandler {
+            while watch.deathReason == nil, !Task.isCancelled {
+                if scheduler.isIdle {
+                    await nextArrival()
+                } else {
+                    step()
+                    await Task.yield()
+                }
+            }
+            stop(reason: "The engine was stopped.")
+        } onCancel: {
+            progress.cancel()
+            Task { await self.wake() }
+        }
+    }
+
+    // MARK: GenerationEngine
+
+    package func submit(_ request: GenerationRequest) async throws(EngineError) -> Generation {
+        if let reason = watch.deathReason { throw .dead(reason: reason) }
+        if isDraining { throw .draining }
+        let id = RequestID(value: nextRequest)
+        let seed = request.sampling.seed ?? seeds.next()
+        try scheduler.add(
+            request, id: id, visionUnits: request.prompt.images.map { runner.visionUnitCount(of: $0.image) },
+            seed: seed, now: clock.now())
+        nextRequest += 1
+        let (sink, events) = EventSink.make(
+            bufferLimit: scheduler.configuration.eventBufferLimit, choiceCount: max(1, request.sampling.choiceCount)
+        ) { [weak self] in
+            Task { await self?.cancel(id) }
+        }
+        sinks[id] = sink
+        wake()
+        return Generation(id: id, events: events)
+    }
+
+    package func cancel(_ id: RequestID) async { deliver(scheduler.cancel(id, now: clock.now())) }
+
+    package func statistics() async -> EngineStatistics { scheduler.statistics }
+
+    package func drain(timeout: Duration) async {
+        isDraining = true
+        let deadline = Task {
+            try await Task.sleep(for: timeout)
+            self.endUnfinished(message: "The server is shutting down.")
+        }
+        while !scheduler.isIdle { await withCheckedContinuation { drainers.append($0) } }
+        deadline.cancel()
+    }
+
+    package nonisolated func health() -> EngineHealth { watch.look(now: clock.now()) }
+
+    // MARK: The loop
+
+    private func step() {
+        watch.setBusy(true)
+        let schedule = scheduler.schedule(now: clock.now(), cost: runner.costModel)
+        deliver(schedule.actions)
+        if let step = schedule.step { launch(step) }
+        if tickets.count >= max(1, runner.limits.depth) || (schedule.step == nil && !tickets.isEmpty) {
+            collect()
+        } else if schedule.step == nil, !scheduler.isIdle, scheduler.inFlightCount == 0 {
+            scheduler.countStuck()
+            endUnfinished(message: "The engine could not go on with this request.")
+        }
+        if scheduler.isIdle { rest() }
+    }
+
+    private func launch(_ step: ScheduledStep) {
+        do {
+            for registration in step.registrations { try runner.register(registration.image, as: registration.id) }
+            tickets.append(try runner.launch(step.plan))
+        } catch {
+            fail(step.plan.index, error)
+        }
+    }
+
+    private func collect() {
+        let ticket = tickets.removeFirst()
+        do {
+            deliver(scheduler.postprocess(try runner.collect(ticket), now: clock.now()))
+            failuresInARow = 0
+        } catch {
+            fail(ticket.index, error)
+        }
+    }
+
+    private func fail(_ stepIndex: UInt64, _ error: any Error) {
+        failuresInARow += 1
+        deliver(scheduler.fail(stepIndex: stepIndex, message: "The step failed: \(error)", now: clock.now()))
+        if failuresInARow >= Self.failureLimit {
+            stop(reason: "\(failuresInARow) steps failed one after the other; the last: \(error)")
+        }
+    }
+
+    private func deliver(_ actions: [EngineAction]) {
+        for action in actions {
+            guard let isFull = sinks[action.request]?.send(action.event) else { continue }
+            if sinks[action.request]?.unfinishedCount == 0 {
+                sinks[action.request] = nil
+            } else if isFull {
+                deliver(scheduler.cancel(action.request, message: "The client reads too slowly.", now: clock.now()))
+            }
+        }
+    }
+
+    // MARK: Rest and end
+
+    /// Falling idle: the books are checked, and whoever waits for the last request goes on.
+    private func rest() {
+        scheduler.checkIntegrity()
+        watch.setBusy(false)
+        for drainer in drainers { drainer.resume() }
+        drainers = []
+    }
+
+    private func nextArrival() async {
+        if !Task.isCancelled { await withCheckedContinuation { sleeper = $0 } }
+    }
+
+    private func wake() {
+        sleeper?.resume()
+        sleeper = nil
+    }
+
+    /// Ends what is unfinished. What the runner still computes is collected first, for it owns the slots until then.
+    private func endUnfinished(message: String) {
+        while !tickets.isEmpty { collect() }
+        deliver(scheduler.endAll(message: message, now: clock.now()))
+        rest()
+    }
+
+    private func stop(reason: String) {
+        watch.die(reason: reason)
+        progress.cancel()
+        tickets = []
+        deliver(scheduler.endAll(message: reason, now: clock.now()))
+        rest()
+    }
+}

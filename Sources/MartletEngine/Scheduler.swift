@@ -1,0 +1,121 @@
+import MartletCore
+
+/// Decides, step by step, what the runner does: a synchronous value without clock, thread or tensor. `schedule` gives
+/// the next plan, `postprocess` takes what it brought; both return what clients are to be told.
+///
+/// Order of a step: decodes, then running prefills, then admissions, each in `SequenceOrder`; whoever is first in
+/// that order always moves, so nothing starves. When blocks run out the last in that order is preempted: it gives
+/// up its blocks, keeps its tokens, and is prefilled again later.
+package struct Scheduler: ~Copyable {
+    package let limits: RunnerLimits
+    package let configuration: EngineConfiguration
+    var store: BlockStore
+    var encoder: EncoderCache
+    /// All three in `SequenceOrder`, but for `retiring`.
+    package internal(set) var waiting: [TokenSequence] = []
+    package internal(set) var running: [TokenSequence] = []
+    package internal(set) var retiring: [TokenSequence] = []
+    /// Launched steps, oldest first.
+    var inFlight: [StepRecord] = []
+    var freeSlots: [Slot]
+    /// Slots whose sequences are gone and whose release no plan has named yet.
+    var pendingReleases: [Slot] = []
+    var nextStepIndex: UInt64 = 0
+    var nextArrival: UInt64 = 0
+    var counters = EngineStatistics()
+
+    package init(limits: RunnerLimits, configuration: EngineConfiguration) {
+        self.limits = limits
+        self.configuration = configuration
+        store = BlockStore(blockCount: limits.blockCount)
+        encoder = EncoderCache(tokenBudget: limits.encoderCacheTokens)
+        freeSlots = (0..<limits.slotCount).reversed().map { Slot($0) }
+    }
+
+    /// Nothing waits, runs or is in flight.
+    package var isIdle: Bool { waiting.isEmpty && running.isEmpty && retiring.isEmpty && inFlight.isEmpty }
+    package var inFlightCount: Int { inFlight.count }
+
+    /// The next step, or nil if nothing can be launched before a step in flight is collected or a request comes.
+    package mutating func schedule(now: Double, cost: CostModel) -> Schedule {
+        var actions = expireWaiting(now: now)
+        let rows = max(configuration.maxBatchedTokens, limits.slotCount + 1)
+        var draft = StepDraft(
+            index: nextStepIndex,
+            budget: StepBudget(cost: cost, rows: rows, seconds: configuration.stepTargetSeconds))
+        scheduleDecodes(into: &draft)
+        draft.budget.reserveForPrefill(target: configuration.stepTargetSeconds)
+        schedulePrefills(into: &draft)
+        if !draft.hasPreempted { actions += admitWaiting(into: &draft, now: now) }
+        guard draft.hasWork else { return Schedule(step: nil, actions: actions) }
+        return Schedule(step: commit(draft, now: now), actions: actions)
+    }
+
+    private mutating func scheduleDecodes(into draft: inout StepDraft) {
+        for sequence in running where sequence.phase == .running && sequence.canDecode {
+            guard let slot = sequence.slot, growTable(of: sequence, in: &draft) else { continue }
+            draft.budget.takeDecode(position: sequence.plannedCount)
+            draft.addDecode(sequence, slot: slot)
+        }
+    }
+
+    private mutating func schedulePrefills(into draft: inout StepDraft) {
+        for sequence in running where sequence.isPrefilling {
+            if draft.budget.isExhausted { return }
+            prefill(sequence, into: &draft)
+        }
+    }
+
+    /// A block for the position that `sequence` decodes next, preempting from the end of the order if there is none.
+    /// False if it has to sit this step out, or was itself the last.
+    private mutating func growTable(of sequence: TokenSequence, in draft: inout StepDraft) -> Bool {
+        guard sequence.plannedCount >= sequence.table.count * limits.blockSize else { return true }
+        while true {
+            if let block = store.allocate() {
+                sequence.table.append(block)
+                append([block], to: sequence, in: &draft)
+                return true
+            }
+            // Blocks are on their way back already: taking more from others would be for nothing.
+            if !retiring.isEmpty { return false }
+            guard let victim = running.last else { return false }
+            preempt(victim)
+            draft.hasPreempted = true
+            if victim === sequence { return false }
+        }
+    }
+
+    func append(_ blocks: [BlockHandle], to sequence: TokenSequence, in draft: inout StepDraft) {
+        guard let slot = sequence.slot, !blocks.isEmpty else { return }
+        draft.plan.blockAppends.append(BlockAppend(slot: slot, blocks: blocks.map(\.id)))
+    }
+
+    private mutating func preempt(_ sequence: TokenSequence) {
+        running.removeAll { $0 === sequence }
+        sequence.preemptionCount += 1
+        counters.preemptions += 1
+        retire(sequence, resumes: true)
+    }
+
+    private mutating func commit(_ draft: StepDraft, now: Double) -> ScheduledStep {
+        var plan = draft.plan
+        plan.releases = pendingReleases
+        pendingReleases = []
+        plan.imageReleases = encoder.takeReleases()
+        nextStepIndex += 1
+        for member in draft.members {
+            member.sequence.inFlightSteps += 1
+            member.sequence.plannedCount = member.end
+            if member.samples { member.sequence.inFlightTokens += 1 }
+            noteScheduled(member.sequence, now: now)
+        }
+        let owners = draft.chunkOwners + draft.decodeOwners
+        inFlight.append(
+            StepRecord(
+                plan: plan, members: draft.members, rowOwners: owners, rowSlots: owners.compactMap(\.slot)))
+        counters.steps += 1
+        let rows = plan.decodes.count + plan.chunks.reduce(0) { $0 + $1.range.count }
+        counters.histograms.iterationTokens.observe(Double(rows))
+        return ScheduledStep(registrations: encoder.takeRegistrations(), plan: plan)
+    }
+}

@@ -1,0 +1,71 @@
+/// What a step may still take: rows, and seconds by the cost model (D4). All the arithmetic of filling is here.
+package struct StepBudget {
+    package let cost: CostModel
+    package private(set) var rowsLeft: Int
+    /// May fall below 0: decodes always go.
+    package private(set) var secondsLeft: Double
+    /// Some prefill or vision work is in: what comes now must fit.
+    package private(set) var hasProgress = false
+
+    package init(cost: CostModel, rows: Int, seconds: Double) {
+        self.cost = cost
+        rowsLeft = rows
+        secondsLeft = seconds - cost.step
+    }
+
+    package var isExhausted: Bool { rowsLeft <= 0 || (hasProgress && secondsLeft <= 0) }
+
+    /// A decode at `position`. Always granted.
+    package mutating func takeDecode(position: Int) {
+        rowsLeft -= 1
+        secondsLeft -= seconds(rows: 1, from: position)
+    }
+
+    /// After the decodes: prefills get what is left of `target`, a quarter of it at least, so that no number of
+    /// decodes starves a prompt.
+    package mutating func reserveForPrefill(target: Double) { secondsLeft = max(secondsLeft, target / 4) }
+
+    /// Rows of a chunk from `position` on: as many of `wanted` as fit, one at least if nothing else is in.
+    package mutating func takeRows(wanted: Int, from position: Int) -> Int {
+        let bound = min(wanted, rowsLeft)
+        guard bound > 0 else { return 0 }
+        var fits = 0, tooMany = bound + 1
+        while tooMany - fits > 1 {
+            let middle = (fits + tooMany) / 2
+            if seconds(rows: middle, from: position) <= secondsLeft { fits = middle } else { tooMany = middle }
+        }
+        let count = max(fits, hasProgress ? 0 : 1)
+        if count > 0 { spend(rows: count, from: position) }
+        return count
+    }
+
+    /// All `wanted` rows or none; all, whatever they cost, if nothing else is in.
+    package mutating func takeWhole(_ wanted: Int, from position: Int) -> Bool {
+        let fits = wanted <= rowsLeft && seconds(rows: wanted, from: position) <= secondsLeft
+        guard wanted > 0, fits || !hasProgress else { return false }
+        spend(rows: wanted, from: position)
+        return true
+    }
+
+    /// Vision units, as many of `wanted` as fit, one at least if nothing else is in.
+    package mutating func takeUnits(wanted: Int) -> Int {
+        let affordable = cost.visionUnit > 0 ? Int(min(max(secondsLeft / cost.visionUnit, 0), 1e9)) : wanted
+        let count = min(wanted, max(affordable, hasProgress ? 0 : 1))
+        guard count > 0 else { return 0 }
+        hasProgress = true
+        secondsLeft -= Double(count) * cost.visionUnit
+        return count
+    }
+
+    private mutating func spend(rows: Int, from position: Int) {
+        hasProgress = true
+        rowsLeft -= rows
+        secondsLeft -= seconds(rows: rows, from: position)
+    }
+
+    /// Row i attends to position + i + 1 positions.
+    private func seconds(rows: Int, from position: Int) -> Double {
+        let rows = Double(rows)
+        return cost.row * rows + cost.pair * (rows * Double(position) + rows * (rows + 1) / 2)
+    }
+}

@@ -1,0 +1,66 @@
+/// A plan while it is being filled.
+struct StepDraft {
+    var plan: StepPlan
+    var budget: StepBudget
+    private(set) var members: [StepMember] = []
+    private(set) var chunkOwners: [TokenSequence] = []
+    private(set) var decodeOwners: [TokenSequence] = []
+    /// Blocks ran out: nobody new comes in.
+    var hasPreempted = false
+
+    init(index: UInt64, budget: StepBudget) {
+        plan = StepPlan(index: index)
+        self.budget = budget
+    }
+
+    var hasWork: Bool { !(plan.chunks.isEmpty && plan.decodes.isEmpty && plan.visionWork.isEmpty) }
+
+    /// The next position of `sequence` decodes.
+    mutating func addDecode(_ sequence: TokenSequence, slot: Slot) {
+        plan.decodes.append(slot)
+        decodeOwners.append(sequence)
+        name(sequence, end: sequence.plannedCount + 1, samples: true)
+    }
+
+    /// Rows up to `end` of `sequence` are prefilled.
+    mutating func addChunk(_ sequence: TokenSequence, slot: Slot, end: Int) {
+        let samples = end == sequence.admittedCount
+        plan.chunks.append(PrefillChunk(slot: slot, range: sequence.plannedCount..<end, samples: samples))
+        if samples { chunkOwners.append(sequence) }
+        name(sequence, end: end, samples: samples)
+    }
+
+    /// The plan names `sequence`, with or without rows: it shares the step's fate.
+    mutating func name(_ sequence: TokenSequence, end: Int, samples: Bool) {
+        if let known = members.firstIndex(where: { $0.sequence === sequence }) {
+            members[known] = StepMember(sequence: sequence, end: end, samples: samples)
+        } else {
+            members.append(StepMember(sequence: sequence, end: end, samples: samples))
+        }
+    }
+}
+
+/// A sequence in a step.
+struct StepMember {
+    let sequence: TokenSequence
+    /// Positions computed when the step is done.
+    let end: Int
+    /// It gets a row of the result.
+    let samples: Bool
+
+    /// The step is over, one way or the other.
+    func land() {
+        sequence.inFlightSteps -= 1
+        if samples { sequence.inFlightTokens -= 1 }
+    }
+}
+
+/// A launched step, until it is collected.
+struct StepRecord {
+    let plan: StepPlan
+    let members: [StepMember]
+    /// Whose the result's rows are, in its order.
+    let rowOwners: [TokenSequence]
+    /// The slots of `rowOwners`.
+    let rowSlots: [Slot]
+}
