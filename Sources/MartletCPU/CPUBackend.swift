@@ -4,7 +4,7 @@ import MartletTensor
 
 /// The model's operations on this machine's cores. Confined to one thread at a time; work inside an operation runs
 /// on the pool, and every operation is done when it returns.
-package final class CPUBackend {
+package final class CPUBackend: Backend {
     package let kernels: CPUKernels
     package let pool: ThreadPool
     /// Activations as the multiply kernels read them, for one product at a time.
