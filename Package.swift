@@ -94,7 +94,8 @@ let package = Package(
         .testTarget(
             name: "MartletModelsTests",
             dependencies: [
-                "MartletModels", "MartletCPU", "MartletEngine", "MartletTensor", "MartletCore", "MartletTestSupport",
+                "MartletModels", "MartletCPU", "MartletVision", "MartletEngine", "MartletTensor", "MartletCore",
+                "MartletTestSupport",
             ],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(

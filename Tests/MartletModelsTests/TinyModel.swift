@@ -1,0 +1,99 @@
+import MartletCPU
+import MartletCore
+import MartletEngine
+import MartletTensor
+import MartletVision
+
+@testable import MartletModels
+
+/// The tiny checkpoint of MODEL.md 7.2: every path of the model, weights by the hash rule.
+struct TinyModel {
+    let configuration: ModelConfiguration
+    let source: any WeightSource
+
+    init() throws {
+        try self.init(config: Self.config)
+    }
+
+    init(config: String) throws {
+        configuration = try ModelConfiguration(config: JSONParser.parse(config), generation: nil, file: "config.json")
+        source = try DummyCheckpoint(tensors: configuration.tensors)
+    }
+
+    static let config = """
+        {"architectures":["Glm4vForConditionalGeneration"],"model_type":"glm4v","dtype":"float32",
+         "tie_word_embeddings":false,"image_token_id":303,"video_token_id":304,"image_start_token_id":299,
+         "image_end_token_id":300,"video_start_token_id":301,"video_end_token_id":302,
+         "text_config":{"model_type":"glm4v_text","vocab_size":320,"hidden_size":128,"intermediate_size":192,
+          "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"hidden_act":"silu",
+          "max_position_embeddings":4096,"rms_norm_eps":1e-5,"attention_bias":true,"attention_dropout":0.0,
+          "pad_token_id":289,"eos_token_id":[289,296,298,308],
+          "rope_parameters":{"rope_type":"default","rope_theta":10000.0,"partial_rotary_factor":0.5,
+           "mrope_section":[2,3,3]}},
+         "vision_config":{"model_type":"glm4v_vision","depth":2,"hidden_size":32,"num_heads":2,
+          "attention_bias":false,"hidden_act":"silu","in_channels":3,"image_size":56,"patch_size":14,
+          "spatial_merge_size":2,"temporal_patch_size":2,"out_hidden_size":128,"intermediate_size":192,
+          "rms_norm_eps":1e-5}}
+        """
+
+    /// byte at (y, x, c) = (7x + 13y + 29c + (xy mod 11)) mod 256.
+    static func picture(height: Int, width: Int) -> DecodedImage {
+        var rgb = [UInt8](), y = 0
+        rgb.reserveCapacity(height * width * 3)
+        while y < height {
+            for x in 0..<width {
+                for c in 0..<3 { rgb.append(UInt8((7 * x + 13 * y + 29 * c + x * y % 11) % 256)) }
+            }
+            y += 1
+        }
+        return DecodedImage(width: width, height: height, rgb: rgb)
+    }
+
+    static func images() throws -> [PreparedImage] {
+        let processor = ImageProcessor(
+            configuration: try ImageProcessorConfiguration(
+                json: JSONParser.parse(#"{"size":{"shortest_edge":12544,"longest_edge":9633792}}"#), file: "test"))
+        return try [(150, 100), (56, 112)].map { try processor.prepare(picture(height: $0.0, width: $0.1)) }
+    }
+
+    /// 47 tokens: text, image A (20), text, image B (8), text.
+    static let promptTokens: [TokenID] =
+        [291, 293, 295, 10, 40, 41, 42, 296, 10, 299] + [TokenID](repeating: 303, count: 20) + [300, 50, 299]
+        + [TokenID](repeating: 303, count: 8) + [300, 51, 52, 53, 297, 10]
+
+    static let textTokens: [TokenID] = [291, 293, 296, 10, 40, 41, 297, 10]
+
+    /// The prompt of 7.2 with both images in place.
+    static func prompt() throws -> Prompt {
+        let images = try images()
+        return Prompt(
+            tokens: promptTokens,
+            images: [PlacedImage(image: images[0], offset: 10), PlacedImage(image: images[1], offset: 33)])
+    }
+
+    func loader<B: Backend>(_ backend: B) -> WeightLoader<B> {
+        WeightLoader(backend: backend, source: source, dtype: nil)
+    }
+
+    func decoder<B: Backend>(_ backend: B, maxRows: Int = 64) throws -> TextDecoder<B> {
+        try TextDecoder(
+            backend: backend, configuration: configuration.decoder,
+            weights: DecoderWeights(loader(backend), configuration.decoder), maxRows: maxRows)
+    }
+
+    func tower<B: Backend>(_ backend: B) throws -> VisionTower<B>? {
+        try configuration.vision.map {
+            try VisionTower(backend: backend, configuration: $0, weights: VisionWeights(loader(backend), $0))
+        }
+    }
+
+    /// A runner over this model with an f32 cache.
+    func runner<B: Backend>(_ backend: B, blockCount: Int = 64, slotCount: Int = 32) throws -> DecoderRunner<B> {
+        let limits = RunnerLimits(
+            blockSize: 16, blockCount: blockCount, slotCount: slotCount, maxModelLength: 512,
+            vocabularyCount: configuration.decoder.vocabularyRows, encoderCacheTokens: 4096)
+        return try DecoderRunner(
+            backend: backend, decoder: decoder(backend, maxRows: 256), tower: tower(backend), limits: limits,
+            cacheType: .f32, costModel: CostModel(step: 0, row: 1e-6, pair: 0, visionUnit: 1e-6))
+    }
+}
