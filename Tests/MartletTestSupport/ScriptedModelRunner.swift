@@ -45,7 +45,9 @@ package final class ScriptedModelRunner: ModelRunner {
         script.count { $0.registrations += 1 }
     }
 
-    package func launch(_ plan: StepPlan) throws -> StepTicket {
+    package func launch(_ planned: StepPlan) throws -> StepTicket {
+        let plan = try StepPlan(decoding: planned.encoded())
+        guard plan == planned else { throw violation("the bytes of step \(planned.index) are another plan") }
         let directions = script.directions
         try wait(directions)
         if let fault = directions.launchFault?(plan) { throw fault }
@@ -70,7 +72,7 @@ package final class ScriptedModelRunner: ModelRunner {
         }
         results.removeFirst()
         if let fault = script.directions.collectFault?(ticket.index) { throw fault }
-        return first
+        return try StepResult(decoding: first.encoded())
     }
 
     private func wait(_ directions: RunnerScript.Directions) throws {
