@@ -37,6 +37,14 @@ static int read_frame(uint8_t marker, const uint8_t *body, size_t length, struct
         info->format = MARTLET_FORMAT_JPEG_12_BIT;
         return MARTLET_IMAGE_UNSUPPORTED;
     }
+    if (marker >= 0xC8) {
+        info->format = MARTLET_FORMAT_JPEG_ARITHMETIC;
+        return MARTLET_IMAGE_UNSUPPORTED;
+    }
+    // Huffman codes have a bit at least: one for each block's DC, and in one scan one more for its end.
+    uint64_t blocks = (uint64_t)info->width * info->height / 64;
+    info->progressive = marker == 0xC2;
+    info->least_bytes = info->progressive ? blocks / 8 : blocks / 4;
     bool known = info->channels == 1 || info->channels == 3 || info->channels == 4;
     return known ? MARTLET_IMAGE_OK : MARTLET_IMAGE_CORRUPT;
 }
@@ -47,7 +55,8 @@ int martlet_jpeg_probe(const uint8_t *bytes, size_t count, struct martlet_image_
     info->scans = 0;
     while ((at = next_marker(bytes, count, at)) < count) {
         uint8_t marker = bytes[at + 1];
-        if (marker == EOI) break;
+        info->ended = marker == EOI;
+        if (info->ended) break;
         if (++segments > MARTLET_MAX_CHUNKS) return MARTLET_IMAGE_TOO_COMPLEX;
         at += 2;
         if (marker == SOI) continue;
@@ -67,10 +76,7 @@ int martlet_jpeg_probe(const uint8_t *bytes, size_t count, struct martlet_image_
         }
         at += length;
     }
-    if (info->width == 0) return MARTLET_IMAGE_TRUNCATED;
-    if ((uint64_t)info->scans * info->width * info->height > MARTLET_MAX_SCAN_PIXELS && info->scans > 1)
-        return MARTLET_IMAGE_TOO_COMPLEX;
-    return MARTLET_IMAGE_OK;
+    return info->width ? MARTLET_IMAGE_OK : MARTLET_IMAGE_TRUNCATED;
 }
 
 // Stored CMYK as Pillow turns it to RGB. Four-channel JPEGs hold inverted ink (Adobe's habit, assumed always).
@@ -84,10 +90,11 @@ static void cmyk_to_rgb(const uint8_t *cmyk, size_t count, uint8_t *rgb) {
     }
 }
 
-// Warnings are tolerated as Pillow tolerates them, except that the data ended early.
-static int failure_of(tjhandle handle) {
+// Warnings are tolerated as Pillow tolerates them, except that the data ended early. The library keeps only its
+// last warning, so a missing end counts too.
+static int failure_of(tjhandle handle, bool ended) {
     const char *text = tjGetErrorStr2(handle);
-    if (strstr(text, "remature end")) return MARTLET_IMAGE_TRUNCATED;
+    if (!ended || strstr(text, "remature end")) return MARTLET_IMAGE_TRUNCATED;
     if (tjGetErrorCode(handle) == TJERR_WARNING) return MARTLET_IMAGE_OK;
     return strstr(text, "nsufficient memory") ? MARTLET_IMAGE_OUT_OF_MEMORY : MARTLET_IMAGE_CORRUPT;
 }
@@ -95,6 +102,11 @@ static int failure_of(tjhandle handle) {
 int martlet_jpeg_decode(
     const uint8_t *bytes, size_t count, const struct martlet_image_info *info, uint8_t *rgb
 ) {
+    // Several scans show nothing until the last one, so a file without its end is refused, as Pillow refuses it.
+    bool several = info->progressive || info->scans > 1;
+    if (several && !info->ended) return MARTLET_IMAGE_TRUNCATED;
+    if (several && (uint64_t)info->scans * info->width * info->height > MARTLET_MAX_SCAN_PIXELS)
+        return MARTLET_IMAGE_TOO_COMPLEX;
     tjhandle handle = tjInitDecompress();
     if (!handle) return MARTLET_IMAGE_OUT_OF_MEMORY;
     int width = 0, height = 0, subsampling = 0, colors = 0, status = MARTLET_IMAGE_OK;
@@ -112,7 +124,7 @@ int martlet_jpeg_decode(
         return MARTLET_IMAGE_OUT_OF_MEMORY;
     }
     if (tjDecompress2(handle, bytes, (unsigned long)count, target, width, 0, height, ink ? TJPF_CMYK : TJPF_RGB, 0))
-        status = failure_of(handle);
+        status = failure_of(handle, info->ended);
     if (ink) {
         if (status == MARTLET_IMAGE_OK) cmyk_to_rgb(target, pixels, rgb);
         free(target);

@@ -24,12 +24,15 @@ int martlet_png_probe(const uint8_t *bytes, size_t count, struct martlet_image_i
             info->width = martlet_big32(body);
             info->height = martlet_big32(body + 4);
             if (info->width > INT32_MAX || info->height > INT32_MAX) return MARTLET_IMAGE_CORRUPT;
+            // Deflate expands 1032 times at most, and a pixel has body[8] bits at least.
+            info->least_bytes = (uint64_t)info->width * info->height / (8 * 1032) * body[8];
         }
         if (length > INT32_MAX) return chunks ? MARTLET_IMAGE_CORRUPT : MARTLET_IMAGE_TRUNCATED;
         // A cut inside the pixels is found by the decoder; the size stands, so the limits can be applied first.
         if (length > count - at - chunk_overhead) return chunks ? MARTLET_IMAGE_OK : MARTLET_IMAGE_TRUNCATED;
         if (tag == TAG('e', 'X', 'I', 'f')) info->orientation = martlet_exif_orientation(body, length);
-        if (tag == TAG('I', 'E', 'N', 'D')) break;
+        info->ended = tag == TAG('I', 'E', 'N', 'D');
+        if (info->ended) break;
         at += chunk_overhead + length;
     }
     return chunks ? MARTLET_IMAGE_OK : MARTLET_IMAGE_TRUNCATED;

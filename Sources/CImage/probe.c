@@ -58,6 +58,8 @@ int martlet_image_decode(
     if (info->width == 0 || info->height == 0 || info->width > 65535 || info->height > 65535
         || (uint64_t)info->width * info->height * 3 != rgb_count)
         return MARTLET_IMAGE_CORRUPT;
+    // A short file with a large header is found out before a pixel is written.
+    if (count < info->least_bytes) return MARTLET_IMAGE_TRUNCATED;
     switch (info->format) {
         case MARTLET_FORMAT_PNG: return martlet_png_decode(bytes, count, info, rgb);
         case MARTLET_FORMAT_JPEG: return martlet_jpeg_decode(bytes, count, info, rgb);

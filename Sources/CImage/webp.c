@@ -49,6 +49,7 @@ int martlet_webp_probe(const uint8_t *bytes, size_t count, struct martlet_image_
     info->width = (uint32_t)features.width;
     info->height = (uint32_t)features.height;
     info->channels = features.has_alpha ? 4 : 3;
+    info->ended = true;
     info->orientation = orientation_of(bytes, count);
     return MARTLET_IMAGE_OK;
 }

@@ -37,6 +37,7 @@ enum martlet_image_format {
     MARTLET_FORMAT_WEBP_ANIMATED,
     MARTLET_FORMAT_JPEG_LOSSLESS,
     MARTLET_FORMAT_JPEG_12_BIT,
+    MARTLET_FORMAT_JPEG_ARITHMETIC,
 };
 
 // What the first pass over the bytes tells, before any pixel is decoded or allocated.
@@ -46,6 +47,9 @@ struct martlet_image_info {
     int32_t orientation;      // EXIF 1...8; 1 where there is none
     int32_t channels;         // as stored: 1, 3 or 4 (JPEG); 0 where it does not matter
     uint32_t scans;           // of a JPEG; 1 otherwise
+    bool ended;               // the marker or chunk that closes the file was found
+    bool progressive;
+    uint64_t least_bytes;     // a file of fewer bytes cannot hold that many pixels; 0 where nothing is known
 };
 
 // Reads headers only. On OK every field of `info` is set, width and height are at least 1.
