@@ -19,9 +19,6 @@ struct BytePairMerger {
     /// Merges looked up, compared or moved so far: the work done, for tests.
     private(set) var operations = 0
 
-    /// Pieces up to this many tokens are searched, longer ones keep a heap.
-    private static let searchedCount = 24
-
     init(vocabulary: Vocabulary, merges: MergeTable, unknown: TokenID?, ignoresMerges: Bool) {
         self.vocabulary = vocabulary
         self.merges = merges
@@ -31,7 +28,10 @@ struct BytePairMerger {
 
     /// Appends the tokens of `piece`, which is not empty. A byte that is no token becomes the unknown token; without
     /// one it is dropped, as Hugging Face's does.
-    mutating func append(_ piece: UnsafeBufferPointer<UInt8>, to output: inout [TokenID]) {
+    /// Pieces of at most `searchedCount` tokens are searched for the next merge, longer ones keep a heap.
+    mutating func append(
+        _ piece: UnsafeBufferPointer<UInt8>, to output: inout [TokenID], searchedCount: Int = 24
+    ) {
         operations += piece.count
         if ignoresMerges, let whole = vocabulary.token(piece) {
             output.append(whole)
@@ -44,12 +44,12 @@ struct BytePairMerger {
         }
         pairs.removeAll(keepingCapacity: true)
         for index in tokens.indices.dropLast() { pairs.append(merges.merge(tokens[index], tokens[index + 1])) }
-        if tokens.count <= Self.searchedCount {
+        if tokens.count <= searchedCount {
             mergeBySearch()
             output.append(contentsOf: tokens)
         } else {
             mergeByHeap()
-            var index = 0
+            var index = tokens.isEmpty ? -1 : 0
             while index >= 0 {
                 output.append(tokens[index])
                 index = Int(nexts[index])

@@ -3,7 +3,8 @@ import MartletCore
 /// Makes a tokenizer of a GGUF file's values. Errors name the file's own keys.
 struct GGUFVocabularyReader {
     let vocabulary: GGUFVocabulary
-    private let faults = TokenizerFaults(file: "GGUF")
+    private let faults = TokenizerFaults(
+        file: "GGUF", vocabularyField: "tokenizer.ggml.tokens", mergesField: "tokenizer.ggml.merges")
 
     /// Values of `tokenizer.ggml.token_type`.
     private enum Kind {

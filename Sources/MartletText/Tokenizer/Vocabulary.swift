@@ -29,14 +29,14 @@ struct Vocabulary: Sendable {
             let id = TokenID(truncatingIfNeeded: index)
             let isSpelled = spelling.map { ByteAlphabet.append($0, to: &arena) } ?? false
             if let spelling, !isSpelled { arena.append(contentsOf: spelling.utf8) }
-            guard let end = UInt32(exactly: arena.count) else { throw faults.fault("model.vocab", "too many bytes") }
+            guard let end = UInt32(exactly: arena.count) else { throw faults.fault(faults.vocabularyField, "too many bytes") }
             starts.append(end)
             if isSpelled, let other = insert(id) {
-                throw faults.fault("model.vocab", "ids \(other) and \(id) are the same token")
+                throw faults.fault(faults.vocabularyField, "ids \(other) and \(id) are the same token")
             }
             if let spelling, !isSpelled {
                 guard unspelled.updateValue(id, forKey: Array(spelling.utf8)) == nil else {
-                    throw faults.fault("model.vocab", "id \(id) repeats a token")
+                    throw faults.fault(faults.vocabularyField, "id \(id) repeats a token")
                 }
                 unspelledTokens.insert(id)
             }
@@ -106,14 +106,5 @@ struct Vocabulary: Sendable {
 
     private static func equal(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Bool {
         left.count == right.count && left.elementsEqual(right)
-    }
-}
-
-/// Makes the errors of one file.
-struct TokenizerFaults {
-    let file: String
-
-    func fault(_ field: String, _ reason: String) -> TokenizerError {
-        TokenizerError(file: file, field: field, reason: reason)
     }
 }
