@@ -28,6 +28,16 @@ package struct ChatMessage: Sendable, Equatable {
 
     package init(role: String, text: String) { self.init(role: role, content: .text(text)) }
 
+    /// The text that would be continued.
+    var lastText: String? {
+        switch content {
+        case .absent: nil
+        case .text(let text): text
+        case .parts(let parts):
+            parts.reversed().lazy.compactMap { part in if case .text(let text) = part { text } else { nil } }.first
+        }
+    }
+
     /// The images of this turn, in order.
     package var images: [Int] {
         guard case .parts(let parts) = content else { return [] }
