@@ -46,6 +46,18 @@ martlet_unpack_row_fn martlet_unpack_row_avx2;
 martlet_pack_rows_fn martlet_pack_rows_avx2;
 martlet_multiply_fn martlet_multiply_avx2;
 martlet_add_fn martlet_add_avx2;
+
+martlet_rms_norm_fn martlet_rms_norm_avx2;
+martlet_add_rms_norm_fn martlet_add_rms_norm_avx2;
+martlet_layer_norm_fn martlet_layer_norm_avx2;
+martlet_silu_multiply_fn martlet_silu_multiply_avx2;
+martlet_rotate_fn martlet_rotate_avx2;
+martlet_store_fn martlet_store_avx2;
+martlet_attention_fn martlet_attention_avx2;
+martlet_add_positions_fn martlet_add_positions_avx2;
+martlet_maximum_fn martlet_maximum_avx2;
+martlet_first_fn martlet_first_avx2;
+martlet_weigh_fn martlet_weigh_avx2;
 #endif
 
 /// Bytes of one block of a row, and the elements it holds.

@@ -1,7 +1,9 @@
 /// What the vision tower does outside its matrix products: patches and their positions.
 #include "../kernels.h"
+#include "taps.h"
 
 #include <math.h>
+#include <string.h>
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -27,13 +29,15 @@ void martlet_extract_patches_scalar(const martlet_image *image, size_t first, si
     for (size_t index = first; index < first + count; index++, y += stride) {
         const patch at = patch_at(index, image->width / side, image->merge_size);
         const uint8_t *corner = image->rgb + 3 * (at.row * side * image->width + at.column * side);
-        float *out = y;
         for (size_t channel = 0; channel < 3; channel++) {
             const float *levels = image->levels + 256 * channel;
-            for (size_t frame = 0; frame < image->frames; frame++, out += pixels) {
-                for (size_t i = 0; i < pixels; i++) {
-                    out[i] = levels[corner[3 * (i / side * image->width + i % side) + channel]];
-                }
+            float *frames = y + channel * image->frames * pixels;
+            for (size_t row = 0; row < side; row++) {
+                const uint8_t *source = corner + 3 * row * image->width + channel;
+                for (size_t column = 0; column < side; column++) frames[row * side + column] = levels[source[3 * column]];
+            }
+            for (size_t frame = 1; frame < image->frames; frame++) {
+                memcpy(frames + frame * pixels, frames, pixels * sizeof *frames);
             }
         }
     }
@@ -47,41 +51,37 @@ static float cubic(float d) {
     return 0;
 }
 
-typedef struct {
-    size_t index[4];
-    float weight[4];
-} taps;
-
-/// Four taps around where cell `i` of `cells` lies on a side of `side` samples; indices clamped to the edge.
-static taps taps_at(size_t i, size_t cells, size_t side) {
+/// Samples and weights of the four taps around where cell `i` of `cells` lies on a side of `side` samples; past the
+/// edge the last sample again.
+static void taps_of(size_t i, size_t cells, size_t side, size_t samples[4], float weights[4]) {
     const double centre = ((double)i + 0.5) * (double)side / (double)cells - 0.5;
     const double base = floor(centre);
     const float fraction = (float)(centre - base);
-    taps result;
     for (int k = 0; k < 4; k++) {
         const double at = base - 1 + k;
-        result.index[k] = at < 0 ? 0 : at > (double)(side - 1) ? side - 1 : (size_t)at;
-        result.weight[k] = cubic(fabsf(fraction - (float)(k - 1)));
+        samples[k] = at < 0 ? 0 : at > (double)(side - 1) ? side - 1 : (size_t)at;
+        weights[k] = cubic(fabsf(fraction - (float)(k - 1)));
     }
-    return result;
+}
+
+martlet_taps martlet_taps_at(const martlet_position_grid *grid, size_t index) {
+    const patch at = patch_at(index, grid->columns, grid->merge_size);
+    size_t rows[4], columns[4];
+    martlet_taps taps;
+    taps_of(at.row, grid->rows, grid->side, rows, taps.down);
+    taps_of(at.column, grid->columns, grid->side, columns, taps.across);
+    for (size_t r = 0; r < 4; r++) {
+        for (size_t c = 0; c < 4; c++) {
+            taps.sample[r][c] = grid->table + (rows[r] * grid->side + columns[c]) * grid->width;
+        }
+    }
+    return taps;
 }
 
 void martlet_add_positions_scalar(
     const martlet_position_grid *grid, size_t first, size_t count, float *x, size_t stride) {
-    const size_t width = grid->width;
     for (size_t index = first; index < first + count; index++, x += stride) {
-        const patch at = patch_at(index, grid->columns, grid->merge_size);
-        const taps down = taps_at(at.row, grid->rows, grid->side);
-        const taps across = taps_at(at.column, grid->columns, grid->side);
-        for (size_t i = 0; i < width; i++) {
-            float total = 0;
-            for (size_t r = 0; r < 4; r++) {
-                const float *row = grid->table + down.index[r] * grid->side * width + i;
-                float line = 0;
-                for (size_t c = 0; c < 4; c++) line += across.weight[c] * row[across.index[c] * width];
-                total += down.weight[r] * line;
-            }
-            x[i] += total;
-        }
+        const martlet_taps taps = martlet_taps_at(grid, index);
+        for (size_t i = 0; i < grid->width; i++) x[i] += martlet_interpolate(&taps, i);
     }
 }
