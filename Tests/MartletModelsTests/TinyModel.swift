@@ -3,6 +3,7 @@ import MartletCore
 import MartletEngine
 import MartletTensor
 import MartletVision
+import Testing
 
 @testable import MartletModels
 
@@ -11,12 +12,14 @@ struct TinyModel {
     let configuration: ModelConfiguration
     let source: any WeightSource
 
-    init() throws {
-        try self.init(config: Self.config)
+    init(configuration: ModelConfiguration, source: any WeightSource) {
+        self.configuration = configuration
+        self.source = source
     }
 
-    init(config: String) throws {
-        configuration = try ModelConfiguration(config: JSONParser.parse(config), generation: nil, file: "config.json")
+    init() throws {
+        let config = try JSONParser.parse(Self.config)
+        configuration = try ModelConfiguration(config: config, generation: nil, file: "config.json")
         source = try DummyCheckpoint(tensors: configuration.tensors)
     }
 
@@ -95,5 +98,47 @@ struct TinyModel {
         return try DecoderRunner(
             backend: backend, decoder: decoder(backend, maxRows: 256), tower: tower(backend), limits: limits,
             cacheType: .f32, costModel: CostModel(step: 0, row: 1e-6, pair: 0, visionUnit: 1e-6))
+    }
+
+    /// Logits of some `rows` of a prompt, prefilled in chunks over scattered blocks of an f32 cache.
+    func logits<B: Backend>(of prompt: Prompt, rows: [Int], chunk: Int, backend: B) throws -> [Float] {
+        let decoder = try decoder(backend, maxRows: max(chunk, 1)), tower = try tower(backend)
+        var embeddings: [Activation<B.Storage>] = []
+        for placed in prompt.images {
+            let tower = try #require(tower)
+            let encoding = try tower.begin(placed.image)
+            for unit in 0..<tower.unitCount(patches: placed.image.patchRows * placed.image.patchColumns) {
+                tower.run(unit: unit, of: encoding)
+            }
+            embeddings.append(encoding.embeddings)
+        }
+        let spans = prompt.images.enumerated().map { index, placed in
+            ImageSpan(
+                id: ImageID(index), offset: placed.offset, rows: placed.image.tokenRows,
+                columns: placed.image.tokenColumns)
+        }
+        let blockCount = (prompt.tokens.count + 15) / 16
+        let cache = try backend.makeKVCache(
+            layers: configuration.decoder.layerCount, heads: configuration.decoder.heads, blockCount: blockCount,
+            blockSize: 16, dtype: .f32)
+        let blocks = (0..<blockCount).map { Int32(($0 * 7 + 3) % blockCount) }
+        let table = Set(blocks).count == blockCount ? blocks : (0..<Int32(blockCount)).reversed()
+        let sequence = SequencePositions(images: spans)
+        var logits: [Float] = []
+        for start in stride(from: 0, to: prompt.tokens.count, by: chunk) {
+            let range = start..<min(start + chunk, prompt.tokens.count)
+            decoder.embed(Array(prompt.tokens[range]))
+            for (span, source) in zip(spans, embeddings) {
+                let overlap = range.clamped(to: span.tokenRange)
+                guard !overlap.isEmpty else { continue }
+                decoder.replaceRows(overlap.map { $0 - start }, with: source, overlap.map { $0 - span.offset })
+            }
+            var positions = RotaryPositions()
+            sequence.append(range, to: &positions)
+            let batch = AttentionBatch(segments: [.init(rows: 0..<range.count, start: start, blocks: table)])
+            decoder.run(positions: positions, batch: batch, cache: cache) { _ in }
+            logits += decoder.readLogits(of: rows.filter(range.contains).map { $0 - start })
+        }
+        return logits
     }
 }
