@@ -37,6 +37,7 @@ package struct SlotAdmission: Sendable, Equatable {
     package var promptCount: Int
     /// Positions whose KV is in the cache already (whole blocks of a prefix hit).
     package var cachedCount: Int
+    /// An image that lies wholly within the cached positions may be unknown to the runner: no row asks for it.
     package var images: [ImageSpan]
     package var sampling: SamplingParameters
     /// Never nil here: drawn by the engine if the request gave none.
@@ -119,7 +120,8 @@ package struct PrefillChunk: Sendable, Equatable {
 package struct StepResult: Sendable, Equatable {
     package struct Row: Sendable, Equatable {
         package var slot: Slot
-        /// 1 token, or more with speculation. Empty if the row's logits were not numbers: the sequence fails.
+        /// 1 token, or more with speculation. Empty if the row's logits were not numbers: the sequence fails. Steps
+        /// that were launched before this was known still decode the slot; their rows are empty too.
         package var tokens: [SampledToken]
 
         package init(slot: Slot, tokens: [SampledToken]) {

@@ -16,6 +16,8 @@ package final class ScriptedModelRunner: ModelRunner {
         var tokens: [TokenID]
         var table: [BlockID] = []
         var length: Int
+        /// Its logits were not numbers once: whatever follows from them is not either.
+        var isBroken = false
     }
 
     private struct ImageState {
@@ -182,7 +184,11 @@ package final class ScriptedModelRunner: ModelRunner {
     ) -> StepResult.Row {
         let admission = state.admission, sampling = admission.sampling
         let generated = state.tokens.count - admission.promptCount
-        if directions.notANumber?(admission, generated) == true { return StepResult.Row(slot: slot, tokens: []) }
+        if state.isBroken || directions.notANumber?(admission, generated) == true {
+            state.isBroken = true
+            state.tokens.append(0)
+            return StepResult.Row(slot: slot, tokens: [])
+        }
         var hash = context
         if sampling.temperature > 0 { hash = mixed(hash ^ mixed(admission.seed ^ UInt64(admission.choice) << 32)) }
         var token = TokenID(mixed(hash) % UInt64(limits.vocabularyCount))
