@@ -152,18 +152,18 @@ def glm4v(rng, name, flat, sizes, length, out=None, quantized=False):
 
 def causal(rng, name, kind, length):
     heads, kv, head_dim = rng.choice([(4, 2, 32), (2, 1, 64), (3, 3, 32)])
-    text = text_settings(rng, heads, kv, head_dim)
+    text = text_settings(rng, heads, kv, head_dim) | {"dtype": "float32"}
     if kind == "glm4":
         text |= {"architectures": ["Glm4ForCausalLM"], "model_type": "glm4", "head_dim": head_dim,
                  "attention_bias": True, "tie_word_embeddings": False, "partial_rotary_factor": 0.5,
                  "rope_theta": 10000.0}
-        settings = {k: v for k, v in text.items() if k not in ("partial_rotary_factor", "rope_theta")}
+        settings = {k: v for k, v in text.items() if k not in ("partial_rotary_factor", "rope_theta", "dtype")}
         model = Glm4ForCausalLM(Glm4Config(**settings, rope_parameters={
             "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}))
     else:
         text |= {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": False,
                  "tie_word_embeddings": rng.choice([True, False]), "rope_theta": 100000.0}
-        settings = {k: v for k, v in text.items() if k != "rope_theta"}
+        settings = {k: v for k, v in text.items() if k not in ("rope_theta", "dtype")}
         model = LlamaForCausalLM(LlamaConfig(**settings, rope_parameters={
             "rope_type": "default", "rope_theta": 100000.0}))
     model = fill(model)
