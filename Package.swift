@@ -55,10 +55,12 @@ let package = Package(
             dependencies: [
                 "MartletEngine", "MartletText", "MartletVision", "MartletCore",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: swift),
         .target(
             name: "MartletCommand",
@@ -104,6 +106,10 @@ let package = Package(
                 "MartletServer", "MartletEngine", "MartletText", "MartletVision", "MartletCore", "MartletTestSupport",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: swift),
         .testTarget(
             name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletCore"], swiftSettings: swift),

@@ -1,0 +1,13 @@
+import Hummingbird
+import MartletEngine
+
+/// `GET /metrics`
+struct MetricsHandler: Sendable {
+    let environment: ServerEnvironment
+
+    @Sendable func page(_ exchange: Exchange) async throws(APIError) -> Response {
+        let page = MetricsPage(
+            model: environment.model, statistics: await environment.engine.statistics(), server: environment.metrics)
+        return .text(page.text(), type: PrometheusWriter.contentType)
+    }
+}

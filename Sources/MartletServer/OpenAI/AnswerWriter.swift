@@ -1,0 +1,43 @@
+import MartletCore
+
+/// Turns the deltas of an answer into the bytes of one endpoint: chat or completions, streamed or whole.
+protocol AnswerWriter: Sendable {
+    /// Before the first token of choice `index`; nothing, where the endpoint has no opening.
+    mutating func opening(choice index: Int, usage: Usage) -> [UInt8]
+    /// One chunk.
+    mutating func chunk(_ delta: ChoiceDelta, usage: Usage) -> [UInt8]
+    /// The chunk after the last choice that carries only the usage.
+    func usageChunk(_ usage: Usage) -> [UInt8]
+    /// The whole answer: every choice's deltas, joined, in the order of their indices.
+    func body(_ choices: [ChoiceDelta], usage: Usage) -> [UInt8]
+}
+
+/// How usage shows in chunks before the last.
+enum ChunkUsage: Sendable {
+    /// No `usage` key.
+    case absent
+    /// `"usage":null`, as OpenAI sends it when a usage chunk will come.
+    case null
+    case continuous
+
+    init(_ options: GenerationOptions) {
+        self = options.includesContinuousUsage ? .continuous : options.includesUsage ? .null : .absent
+    }
+
+    func write(_ usage: Usage, into writer: inout JSONWriter) {
+        switch self {
+        case .absent: break
+        case .null: writer.raw(",\"usage\":null")
+        case .continuous:
+            writer.raw(",\"usage\":")
+            usage.write(into: &writer)
+        }
+    }
+}
+
+extension JSONWriter {
+    /// `"token_ids":[…]`
+    mutating func tokenIDs(_ tokens: [TokenID]) {
+        raw("\"token_ids\":[\(tokens.map(String.init).joined(separator: ","))]")
+    }
+}

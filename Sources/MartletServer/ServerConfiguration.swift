@@ -1,0 +1,47 @@
+import MartletText
+import MartletVision
+
+/// How the server listens, what it allows and what it logs.
+package struct ServerConfiguration: Sendable {
+    package var host = "0.0.0.0"
+    /// 0 = any free port; for tests.
+    package var port = 8000
+    /// Bearer keys; empty = no key is asked for.
+    package var apiKeys: [String] = []
+    package var cors = CORSPolicy()
+    package var limits = RequestLimits()
+    /// Of one image.
+    package var imageLimits = ImageLimits.standard
+    /// Between the comments that keep an idle stream open; nil = none.
+    package var keepAliveSeconds: Double? = 15
+    package var contentFormat = ContentFormat.auto
+    /// Shrink images whose prompt does not fit the context, instead of refusing it (D16).
+    package var fitsImages = true
+    /// `file:` URLs may name files under this directory; nil = none.
+    package var localMediaPath: String?
+    /// What running requests get to finish after SIGTERM.
+    package var shutdownSeconds = 30.0
+    /// Accept a request's id, or make one, and send it back.
+    package var sendsRequestID = true
+    /// One line a request, as uvicorn writes it.
+    package var logsAccess = true
+    /// Paths without an access line.
+    package var quietPaths: Set<String> = []
+    /// The throughput line's interval; nil = never.
+    package var statisticsSeconds: Double? = 10
+    /// "CPU" or "GPU": whose KV cache the throughput line speaks of.
+    package var device = "CPU"
+
+    package init() {}
+}
+
+/// Which web pages may call. Off unless origins are named.
+package struct CORSPolicy: Sendable, Equatable {
+    /// `*` allows every origin.
+    package var origins: [String] = []
+    package var methods = ["*"]
+    package var headers = ["*"]
+    package var allowsCredentials = false
+
+    package init() {}
+}
