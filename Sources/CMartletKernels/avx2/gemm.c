@@ -35,18 +35,38 @@ void martlet_pack_rows_avx2(
     }
 }
 
+static const void *panel_at(const martlet_matrix *w, size_t panel) {
+    return (const char *)w->panels + panel * martlet_panel_bytes(w->dtype, w->columns);
+}
+
+/// Stored bytes to ask for while other work goes on: `bytes` behind `start`, some at each column.
+typedef struct prefetch {
+    const char *start;
+    size_t bytes;
+} prefetch;
+
+/// The stored bytes of columns [first, first + count) of a panel; past its end they are the next one's, which is what
+/// is wanted, or nothing.
+static inline prefetch prefetch_of(const martlet_matrix *w, size_t panel, size_t first, size_t count) {
+    const size_t elements = martlet_block_elements(w->dtype), bytes = ROWS * martlet_block_bytes(w->dtype);
+    return (prefetch){(const char *)panel_at(w, panel) + first * bytes / elements, count * bytes / elements};
+}
+
 /// sums[panel][row] += x[row] . tile[panel] for `panels` tiles of `count` columns, each behind the last by
 /// `tile_stride`; x: [count][height]; sums: panels `sum_stride` apart, [height][16] each. height and panels are constants
 /// where this is called, height * panels at most 6.
+/// `ahead` is fetched meanwhile.
 __attribute__((always_inline)) static inline void multiply_tile(
     const size_t height, const size_t panels, const float *tile, size_t tile_stride, size_t count, const float *x,
-    float *sums, size_t sum_stride) {
+    float *sums, size_t sum_stride, prefetch ahead) {
+    const size_t step = ahead.bytes / count;
     pair s[BLOCK];
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < height * panels; i++) {
         s[i] = load_f32(sums + i / height * sum_stride + i % height * ROWS);
     }
     for (size_t k = 0; k < count; k++) {
+        _mm_prefetch(ahead.start + k * step, _MM_HINT_T0);
 #pragma clang loop unroll(full)
         for (size_t panel = 0; panel < panels; panel++) {
             const pair w = load_f32(tile + panel * tile_stride + k * ROWS);
@@ -65,19 +85,16 @@ __attribute__((always_inline)) static inline void multiply_tile(
     }
 }
 
-static void multiply_block(size_t height, const float *tile, size_t count, const float *x, float *sums) {
+static void multiply_block(
+    size_t height, const float *tile, size_t count, const float *x, float *sums, prefetch ahead) {
     switch (height) {
-    case 1: multiply_tile(1, 1, tile, 0, count, x, sums, 0); break;
-    case 2: multiply_tile(2, 1, tile, 0, count, x, sums, 0); break;
-    case 3: multiply_tile(3, 1, tile, 0, count, x, sums, 0); break;
-    case 4: multiply_tile(4, 1, tile, 0, count, x, sums, 0); break;
-    case 5: multiply_tile(5, 1, tile, 0, count, x, sums, 0); break;
-    default: multiply_tile(6, 1, tile, 0, count, x, sums, 0); break;
+    case 1: multiply_tile(1, 1, tile, 0, count, x, sums, 0, ahead); break;
+    case 2: multiply_tile(2, 1, tile, 0, count, x, sums, 0, ahead); break;
+    case 3: multiply_tile(3, 1, tile, 0, count, x, sums, 0, ahead); break;
+    case 4: multiply_tile(4, 1, tile, 0, count, x, sums, 0, ahead); break;
+    case 5: multiply_tile(5, 1, tile, 0, count, x, sums, 0, ahead); break;
+    default: multiply_tile(6, 1, tile, 0, count, x, sums, 0, ahead); break;
     }
-}
-
-static const void *panel_at(const martlet_matrix *w, size_t panel) {
-    return (const char *)w->panels + panel * martlet_panel_bytes(w->dtype, w->columns);
 }
 
 /// Stores rows' sums of one panel, [rows][16], with the bias added.
@@ -105,10 +122,12 @@ static void multiply_chunk(
         const size_t count = w->columns - k < COLUMNS ? w->columns - k : COLUMNS;
         for (size_t p = 0; p < panels; p++) {
             martlet_unpack_panel_avx2(w->dtype, panel_at(w, panel + p), k, count, tile);
+            const prefetch ahead = p + 1 < panels ? prefetch_of(w, panel + p + 1, k, count)
+                                                  : prefetch_of(w, panel, k + count, COLUMNS);
             for (size_t block = first, start = base; block < last; block++) {
                 const size_t next = martlet_block_start(block + 1, rows, BLOCK), height = next - start;
                 const float *x = packed + start * w->columns + k * height;
-                multiply_block(height, tile, count, x, sums[p] + (start - base) * ROWS);
+                multiply_block(height, tile, count, x, sums[p] + (start - base) * ROWS, ahead);
                 start = next;
             }
         }
@@ -118,29 +137,27 @@ static void multiply_chunk(
     }
 }
 
-/// At most three rows times four panels: several panels at once, so that no chain of additions waits for itself.
+/// One or two rows times four panels: several panels at once, so that no chain of additions waits for itself.
 static void multiply_few(
     const martlet_matrix *w, size_t panel, const float *x, size_t rows, const float *_Nullable bias, float *y,
     size_t stride) {
     enum { NARROW = COLUMNS / GROUP };
     _Alignas(64) float tile[GROUP][NARROW * ROWS];
-    _Alignas(64) float sums[GROUP][3 * ROWS] = {{0}};
+    _Alignas(64) float sums[GROUP][2 * ROWS] = {{0}};
     for (size_t k = 0; k < w->columns; k += NARROW) {
         const size_t count = w->columns - k < NARROW ? w->columns - k : NARROW;
         for (size_t p = 0; p < GROUP; p++) {
+            const prefetch ahead = prefetch_of(w, panel + p, k + COLUMNS, count);
+            for (size_t i = 0; i < ahead.bytes; i += 64) _mm_prefetch(ahead.start + i, _MM_HINT_T0);
             martlet_unpack_panel_avx2(w->dtype, panel_at(w, panel + p), k, count, tile[p]);
         }
-        const size_t tiles = NARROW * ROWS, heads = 3 * ROWS;
-        switch (rows) {
-        case 1: multiply_tile(1, 4, tile[0], tiles, count, x + k, sums[0], heads); break;
-        case 2:
-            multiply_tile(2, 2, tile[0], tiles, count, x + k * 2, sums[0], heads);
-            multiply_tile(2, 2, tile[2], tiles, count, x + k * 2, sums[2], heads);
-            break;
-        default:
-            multiply_tile(3, 2, tile[0], tiles, count, x + k * 3, sums[0], heads);
-            multiply_tile(3, 2, tile[2], tiles, count, x + k * 3, sums[2], heads);
-            break;
+        const size_t tiles = NARROW * ROWS, heads = 2 * ROWS;
+        const prefetch none = {(const char *)tile, 0};
+        if (rows == 1) {
+            multiply_tile(1, 4, tile[0], tiles, count, x + k, sums[0], heads, none);
+        } else {
+            multiply_tile(2, 2, tile[0], tiles, count, x + k * 2, sums[0], heads, none);
+            multiply_tile(2, 2, tile[2], tiles, count, x + k * 2, sums[2], heads, none);
         }
     }
     for (size_t p = 0; p < GROUP; p++) finish(w, panel + p, sums[p], rows, bias, y, stride);
@@ -154,7 +171,7 @@ void martlet_multiply_avx2(
         const size_t end = blocks - chunk < step ? blocks : chunk + step;
         for (size_t panel = first; panel < last; panel += GROUP) {
             const size_t panels = last - panel < GROUP ? last - panel : GROUP;
-            if (rows <= 3 && panels == GROUP) {
+            if (rows <= 2 && panels == GROUP) {
                 multiply_few(w, panel, packed, rows, bias, y, stride);
             } else {
                 multiply_chunk(w, panel, panels, packed, rows, chunk, end, bias, y, stride);

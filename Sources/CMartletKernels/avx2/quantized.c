@@ -46,39 +46,50 @@ static void unpack_q4_1(const uint8_t *block, float *tile) {
     }
 }
 
-/// 16 where bit `index` of a row's word is set, as sixteen bytes; words: the rows' 32 fifth bits.
-static inline __m128i fifth_bits(const uint8_t *words, int index) {
-    const __m256i mask = _mm256_set1_epi32(1), *rows = (const __m256i *)words;
-    const __m128i shift = _mm_cvtsi32_si128(index);
-    const __m256i low = _mm256_and_si256(_mm256_srl_epi32(_mm256_loadu_si256(rows), shift), mask);
-    const __m256i high = _mm256_and_si256(_mm256_srl_epi32(_mm256_loadu_si256(rows + 1), shift), mask);
-    // Packing works within 128-bit lanes: [0-3, 8-11 | 4-7, 12-15] of 16 bits, put right by the last permutation.
-    const __m256i words16 = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xD8);
-    const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words16), _mm256_extracti128_si256(words16, 1));
-    return _mm_slli_epi16(bytes, 4);
+/// Sixteen quants of five bits: `nibbles` plus `clear` or `set` by the top bit of each row's word. Goes on to the next
+/// lower bit.
+static inline pair with_fifth_bits(__m128i nibbles, __m256i fifths[2], int clear, int set) {
+    const __m256 no = _mm256_castsi256_ps(_mm256_set1_epi32(clear)), yes = _mm256_castsi256_ps(_mm256_set1_epi32(set));
+    const __m256i low = _mm256_castps_si256(_mm256_blendv_ps(no, yes, _mm256_castsi256_ps(fifths[0])));
+    const __m256i high = _mm256_castps_si256(_mm256_blendv_ps(no, yes, _mm256_castsi256_ps(fifths[1])));
+    fifths[0] = _mm256_slli_epi32(fifths[0], 1);
+    fifths[1] = _mm256_slli_epi32(fifths[1], 1);
+    const __m256i upper = _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(nibbles, nibbles));
+    return (pair){
+        _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_cvtepu8_epi32(nibbles), low)),
+        _mm256_cvtepi32_ps(_mm256_add_epi32(upper, high))};
+}
+
+/// The rows' words of fifth bits, element 15 (or, `upper`, 31) on top.
+static inline void load_fifth_bits(const uint8_t *words, bool upper, __m256i fifths[2]) {
+    const int shift = upper ? 0 : 16;
+    fifths[0] = _mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)words), shift);
+    fifths[1] = _mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)words + 1), shift);
 }
 
 static void unpack_q5_0(const uint8_t *block, float *tile) {
     const pair d = load_f16(block);
-    const uint8_t *fifths = block + 2 * ROWS, *quants = fifths + 4 * ROWS;
-    for (size_t j = 0; j < 16; j++) {
-        const __m128i byte = bytes_at(quants, j), sixteen = _mm_set1_epi8(16);
-        const __m128i low = _mm_or_si128(low_nibbles(byte), fifth_bits(fifths, (int)j));
-        const __m128i high = _mm_or_si128(high_nibbles(byte), fifth_bits(fifths, (int)j + 16));
-        store(tile + j * ROWS, times(from_bytes(_mm_sub_epi8(low, sixteen)), d));
-        store(tile + (16 + j) * ROWS, times(from_bytes(_mm_sub_epi8(high, sixteen)), d));
+    const uint8_t *words = block + 2 * ROWS, *quants = words + 4 * ROWS;
+    __m256i low[2], high[2];
+    load_fifth_bits(words, false, low);
+    load_fifth_bits(words, true, high);
+    for (size_t j = 16; j-- > 0;) {
+        const __m128i byte = bytes_at(quants, j);
+        store(tile + j * ROWS, times(with_fifth_bits(low_nibbles(byte), low, -16, 0), d));
+        store(tile + (16 + j) * ROWS, times(with_fifth_bits(high_nibbles(byte), high, -16, 0), d));
     }
 }
 
 static void unpack_q5_1(const uint8_t *block, float *tile) {
     const pair d = load_f16(block), m = load_f16(block + 2 * ROWS);
-    const uint8_t *fifths = block + 4 * ROWS, *quants = fifths + 4 * ROWS;
-    for (size_t j = 0; j < 16; j++) {
+    const uint8_t *words = block + 4 * ROWS, *quants = words + 4 * ROWS;
+    __m256i low[2], high[2];
+    load_fifth_bits(words, false, low);
+    load_fifth_bits(words, true, high);
+    for (size_t j = 16; j-- > 0;) {
         const __m128i byte = bytes_at(quants, j);
-        const __m128i low = _mm_or_si128(low_nibbles(byte), fifth_bits(fifths, (int)j));
-        const __m128i high = _mm_or_si128(high_nibbles(byte), fifth_bits(fifths, (int)j + 16));
-        store(tile + j * ROWS, times_plus(from_bytes(low), d, m));
-        store(tile + (16 + j) * ROWS, times_plus(from_bytes(high), d, m));
+        store(tile + j * ROWS, times_plus(with_fifth_bits(low_nibbles(byte), low, 0, 16), d, m));
+        store(tile + (16 + j) * ROWS, times_plus(with_fifth_bits(high_nibbles(byte), high, 0, 16), d, m));
     }
 }
 
