@@ -23,12 +23,12 @@ package struct ImageProcessorConfiguration: Sendable, Equatable {
         guard let json else { return }
         let reader = FieldReader(json: json["image_processor"] ?? json, file: file)
         guard reader.json.object != nil else { throw reader.failure("image_processor", "must be an object") }
-        patchSize = try reader.integer("patch_size", in: 1...256) ?? patchSize
-        mergeSize = try reader.integer("merge_size", in: 1...16) ?? mergeSize
+        patchSize = try reader.integer("patch_size", in: 1...64) ?? patchSize
+        mergeSize = try reader.integer("merge_size", in: 1...8) ?? mergeSize
         temporalPatchSize = try reader.integer("temporal_patch_size", in: 1...16) ?? temporalPatchSize
         if reader.json["size"].map({ !$0.isNull }) ?? false {
-            shortestEdge = try reader.edge("shortest_edge") ?? shortestEdge
-            longestEdge = try reader.edge("longest_edge") ?? longestEdge
+            shortestEdge = try reader.edge("shortest_edge", in: FieldReader.shortestEdges) ?? shortestEdge
+            longestEdge = try reader.edge("longest_edge", in: FieldReader.longestEdges) ?? longestEdge
         }
         guard shortestEdge <= longestEdge else { throw reader.failure("size", "shortest_edge exceeds longest_edge") }
         doResize = try reader.boolean("do_resize") ?? true
@@ -48,11 +48,11 @@ package struct ImageProcessorConfiguration: Sendable, Equatable {
     /// them, frames x height x width. A lone limit moves the other one along where they would cross.
     package func overriding(minPixels: Int?, maxPixels: Int?) throws(ImageError) -> ImageProcessorConfiguration {
         var copy = self
-        for (field, value) in [("min_pixels", minPixels), ("max_pixels", maxPixels)] {
-            guard let value else { continue }
-            guard FieldReader.edges.contains(value) else {
-                throw .configuration(file: "--mm-processor-kwargs", field: field, problem: "is out of range")
-            }
+        if let minPixels, !FieldReader.shortestEdges.contains(minPixels) {
+            throw .configuration(file: "--mm-processor-kwargs", field: "min_pixels", problem: "is out of range")
+        }
+        if let maxPixels, !FieldReader.longestEdges.contains(maxPixels) {
+            throw .configuration(file: "--mm-processor-kwargs", field: "max_pixels", problem: "is out of range")
         }
         copy.longestEdge = maxPixels ?? max(longestEdge, minPixels ?? 0)
         copy.shortestEdge = minPixels ?? min(shortestEdge, copy.longestEdge)
@@ -65,8 +65,10 @@ package struct ImageProcessorConfiguration: Sendable, Equatable {
 
 /// Typed reads of one object; every failure names the file and the field.
 private struct FieldReader {
-    /// What a pixel limit may be: from one pixel to a picture that no machine resizes.
-    static let edges = 1...(1 << 40)
+    /// The least an image may cost is memory taken for the smallest picture, so it stays within reason (67 megapixels
+    /// of a still); the most is only ever compared.
+    static let shortestEdges = 1...(1 << 27)
+    static let longestEdges = 1...(1 << 40)
 
     let json: JSONValue
     let file: String
@@ -88,11 +90,11 @@ private struct FieldReader {
     }
 
     /// `size.shortest_edge` or `size.longest_edge`.
-    func edge(_ field: String) throws(ImageError) -> Int? {
+    func edge(_ field: String, in range: ClosedRange<Int>) throws(ImageError) -> Int? {
         guard let size = json["size"], size.object != nil else { throw failure("size", "must be an object") }
         guard let value = size[field], !value.isNull else { return nil }
-        guard let integer = value.integer, Self.edges.contains(integer) else {
-            throw failure("size.\(field)", "must be a positive number of pixels")
+        guard let integer = value.integer, range.contains(integer) else {
+            throw failure("size.\(field)", "must be a number of pixels from 1 to \(range.upperBound)")
         }
         return integer
     }

@@ -37,6 +37,7 @@ import Testing
         (#"{"merge_size":1000000000000}"#, "merge_size"), (#"{"temporal_patch_size":1.5}"#, "temporal_patch_size"),
         (#"{"size":7}"#, "size"), (#"{"size":{"shortest_edge":-1}}"#, "size.shortest_edge"),
         (#"{"size":{"longest_edge":9223372036854775807}}"#, "size.longest_edge"),
+        (#"{"size":{"shortest_edge":1000000000000}}"#, "size.shortest_edge"), (#"{"patch_size":65}"#, "patch_size"),
         (#"{"size":{"shortest_edge":5,"longest_edge":4}}"#, "size"), (#"{"do_resize":1}"#, "do_resize"),
         (#"{"image_mean":[1,2]}"#, "image_mean"), (#"{"image_mean":[1,2,"3"]}"#, "image_mean"),
         (#"{"image_std":[1,0,1]}"#, "image_std"), (#"{"image_std":[1,1e99,1]}"#, "image_std"),
@@ -57,7 +58,7 @@ import Testing
         let small = try ImageProcessorConfiguration.glm.overriding(minPixels: nil, maxPixels: 10_000)
         #expect((small.shortestEdge, small.longestEdge) == (10_000, 10_000))
         #expect(try ImageProcessorConfiguration.glm.overriding(minPixels: nil, maxPixels: nil) == .glm)
-        for (low, high) in [(0, nil), (nil, -5), (7, 6), (nil, Int.max)] as [(Int?, Int?)] {
+        for (low, high) in [(0, nil), (nil, -5), (7, 6), (nil, Int.max), (1 << 28, nil)] as [(Int?, Int?)] {
             #expect(throws: ImageError.self) {
                 try ImageProcessorConfiguration.glm.overriding(minPixels: low, maxPixels: high)
             }

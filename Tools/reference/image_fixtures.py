@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes Tests/MartletVisionTests/Fixtures: what the reference does with pictures.
 
-    pip install torch torchvision transformers==5.23.0 pillow numpy
+    pip install torch==2.15.0 torchvision==0.29.2 transformers==5.23.0 pillow==13.0.0 numpy
     python3 Tools/reference/image_fixtures.py
 
 Writes resize.json (sizes and SHA-256 of the resized bytes; the source pictures are drawn by `picture`, which the
