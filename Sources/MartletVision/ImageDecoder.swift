@@ -72,7 +72,7 @@ package enum ImageDecoder {
         case MARTLET_FORMAT_JPEG_2000: "JPEG 2000"
         case MARTLET_FORMAT_PSD: "PSD"
         case MARTLET_FORMAT_WEBP_ANIMATED: "animated WebP"
-        case MARTLET_FORMAT_JPEG_LOSSLESS: "lossless JPEG"
+        case MARTLET_FORMAT_JPEG_LOSSLESS: "lossless or hierarchical JPEG"
         case MARTLET_FORMAT_JPEG_12_BIT: "12-bit JPEG"
         case MARTLET_FORMAT_JPEG_ARITHMETIC: "arithmetic-coded JPEG"
         default: "unknown"
