@@ -1,4 +1,3 @@
-import Foundation
 import MartletCore
 import MartletTensor
 
@@ -95,13 +94,6 @@ struct RotaryKeys {
 }
 
 extension RotaryConfiguration {
-    /// theta^(-2j / dimensions), j = 0 ..< dimensions / 2, in the reference's order of roundings.
-    static func inverseFrequencies(theta: Double, dimensions: Int) -> [Float] {
-        (0..<dimensions / 2).map { index in
-            1 / Float(pow(theta, Double(Float(2 * index) / Float(dimensions))))
-        }
-    }
-
     /// The axis of each frequency for contiguous T, H, W sections (more may follow and must be 0, as GGUF writes
     /// them); nil if they are not three counts that add up.
     static func axes(sections: [Int], frequencyCount: Int) -> [Int]? {
