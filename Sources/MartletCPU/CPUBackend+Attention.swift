@@ -37,7 +37,8 @@ extension CPUBackend {
     package func fullAttention(
         _ fused: Activation<Storage>, heads: AttentionHeads, queries: Range<Int>, into y: Activation<Storage>
     ) {
-        precondition(fused.width == heads.fusedWidth && queries.upperBound <= fused.rows, "fullAttention: shapes disagree")
+        precondition(fused.width == heads.fusedWidth, "fullAttention: shapes disagree")
+        precondition(queries.upperBound <= fused.rows, "fullAttention: rows \(queries) of \(fused.rows)")
         precondition(heads.queryCount == heads.keyValueCount, "fullAttention: heads are not grouped")
         precondition(y.rows == queries.count && y.width == heads.queryWidth, "fullAttention: shapes disagree")
         let grain = Int(MARTLET_ATTENTION_QUERIES)

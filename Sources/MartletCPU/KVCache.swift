@@ -56,7 +56,8 @@ extension CPUBackend {
             precondition((0..<layers).contains(layer), "layer \(layer) of \(layers)")
             for segment in batch.segments {
                 let positions = segment.start + segment.rows.count
-                precondition(segment.start >= 0 && positions <= segment.blocks.count * blockSize, "a row without a slot")
+                let slots = segment.blocks.count * blockSize
+                precondition(segment.start >= 0 && positions <= slots, "a row without a slot")
                 precondition(segment.blocks.allSatisfy { (0..<blockCount).contains(Int($0)) }, "no such block")
             }
         }

@@ -44,7 +44,8 @@ import Testing
     @Test func siluMultiplyKeepsNaN() throws {
         for isa in CPUKernels.available {
             let backend = try CPUBackend(threads: 1, isa: isa)
-            let x = try backend.activation([Float](repeating: .nan, count: 9) + [Float](repeating: 1, count: 9), width: 18)
+            let gate = [Float](repeating: .nan, count: 9), up = [Float](repeating: 1, count: 9)
+            let x = try backend.activation(gate + up, width: 18)
             let y = try backend.makeActivation(rows: 1, width: 9)
             backend.siluMultiply(x, into: y)
             #expect(backend.read(y).allSatisfy { $0.isNaN })

@@ -76,7 +76,9 @@ struct AttentionScene {
         backend.rotateAndStore(
             x, heads: heads, table: table, pairing: Self.rotary.pairing, cache: cache, layer: 1, batch: batch)
         backend.attention(x, heads: heads, cache: cache, layer: 1, batch: batch, into: y)
-        for (segment, sequence) in zip(batch.segments, members) { results[sequence] += backend.read(y.rows(segment.rows)) }
+        for (segment, sequence) in zip(batch.segments, members) {
+            results[sequence] += backend.read(y.rows(segment.rows))
+        }
     }
 
     /// The same in doubles, plainly, from rotated rows; keys and values rounded to the cache's type.

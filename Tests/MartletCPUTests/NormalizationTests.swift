@@ -79,7 +79,8 @@ import Testing
         let whole = try run(isa, threads: 2, 0..<rows)
         let expected = (0..<rows).flatMap { row in
             let slice = row * width..<(row + 1) * width
-            return truth(x[slice].map(Double.init), y[slice].map(Double.init), weight.map(Double.init), bias.map(Double.init))
+            return truth(
+                x[slice].map(Double.init), y[slice].map(Double.init), weight.map(Double.init), bias.map(Double.init))
         }
         #expect(whole.error(from: expected) < 1e-6)
         #expect(whole.bitPatterns == (try run("scalar", threads: 1, 0..<rows)).bitPatterns)

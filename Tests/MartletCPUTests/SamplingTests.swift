@@ -85,7 +85,11 @@ import Testing
     func logprobsAreTheRawSoftmax(isa: String) throws {
         var numbers = SeededValues(3)
         var logits = numbers.floats(501, scale: 12)
-        logits[400] = logits[17]
+        // Equals at the top and across the edge of the thirty.
+        logits[400] = 11.99
+        logits[17] = 11.99
+        let edge = logits.sorted(by: >)[29]
+        for i in 100..<110 { logits[i] = edge }
         let sampled = try #require(
             try sample(logits, isa: isa, [
                 request(501) { $0.logprobCount = 30; $0.temperature = 3; $0.seed = 5; $0.logitBias = [3: 100] }
@@ -162,7 +166,9 @@ import Testing
     }
 
     /// Tokens that draws give, against tokens that the filters of a plain sort keep.
-    @Test(arguments: [(0, Float(1), Float(0)), (5, 1, 0), (0, 0.7, 0), (0, 1, 0.2), (12, 0.8, 0.1), (1, 1, 0), (0, 0.01, 0)])
+    @Test(arguments: [
+        (0, Float(1), Float(0)), (5, 1, 0), (0, 0.7, 0), (0, 1, 0.2), (12, 0.8, 0.1), (1, 1, 0), (0, 0.01, 0),
+    ])
     func filtersKeepWhatASortKeeps(filter: (Int, Float, Float)) throws {
         let (topK, topP, minP) = filter
         var numbers = SeededValues(9)

@@ -34,7 +34,8 @@ import Testing
             for (element, value) in values[index * width..<(index + 1) * width].enumerated() {
                 let (channel, pixel) = (element / 32, element % 16)
                 let at = ((row * 4 + pixel / 4) * 24 + column * 4 + pixel % 4) * 3 + channel
-                let level = (Double(image.rgb[at]) / 255 - Double(image.mean[channel])) / Double(image.deviation[channel])
+                let fraction = Double(image.rgb[at]) / 255
+                let level = (fraction - Double(image.mean[channel])) / Double(image.deviation[channel])
                 #expect(abs(Double(value) - level) < 1e-6, "patch \(index), element \(element)")
             }
         }
@@ -84,7 +85,8 @@ import Testing
             for (r, weightDown) in down {
                 for (c, weightAcross) in across {
                     for i in 0..<width {
-                        truth[index * width + i] += weightDown * weightAcross * Double(table[(r * side + c) * width + i])
+                        let sample = Double(table[(r * side + c) * width + i])
+                        truth[index * width + i] += weightDown * weightAcross * sample
                     }
                 }
             }
@@ -92,7 +94,8 @@ import Testing
         for isa in CPUKernels.available {
             let backend = try CPUBackend(threads: 2, isa: isa)
             let x = try backend.activation(start, width: width)
-            backend.addPositions(try backend.vector(table), side: side, rows: rows, columns: columns, mergeSize: 2, to: x)
+            let samples = try backend.vector(table)
+            backend.addPositions(samples, side: side, rows: rows, columns: columns, mergeSize: 2, to: x)
             #expect(backend.read(x).error(from: truth) < 1e-6)
         }
     }

@@ -1,4 +1,4 @@
-/// Streaming softmax for up to 64 queries at a time: a tile of keys and values is made f32 once, keys transposed, and
+/// Streaming softmax for up to 128 queries at a time: a tile of keys and values is made f32 once, keys transposed, and
 /// used by all of them, four queries in registers. The order of every sum is that of scalar/attention.c.
 #include "../kernels.h"
 
@@ -172,7 +172,7 @@ static float weigh(attending *now, size_t query, size_t count, float *scores) {
     return rescale;
 }
 
-/// outputs[i] = outputs[i] * rescale[i] + weights[i] . values, for `count` positions and dimensions d ..< d + 8 * width.
+/// outputs[i] = outputs[i] * rescale[i] + weights[i] . values, for `count` positions and 8 * width dimensions from d.
 __attribute__((always_inline)) static inline void accumulate(
     const size_t height, const size_t width, const attending *now, size_t query, size_t count, size_t d,
     float weights[BLOCK][TILE], const float rescale[BLOCK]) {
@@ -180,7 +180,8 @@ __attribute__((always_inline)) static inline void accumulate(
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < height; i++) {
         for (size_t k = 0; k < width; k++) {
-            sums[i][k] = _mm256_mul_ps(_mm256_loadu_ps(now->outputs[query + i] + d + 8 * k), _mm256_set1_ps(rescale[i]));
+            const __m256 before = _mm256_loadu_ps(now->outputs[query + i] + d + 8 * k);
+            sums[i][k] = _mm256_mul_ps(before, _mm256_set1_ps(rescale[i]));
         }
     }
     for (size_t j = 0; j < count; j++) {

@@ -135,7 +135,7 @@ typedef void martlet_store_fn(martlet_dtype dtype, const float *x, void *y, size
 enum { MARTLET_ATTENTION_TILE = 32 };
 
 /// Queries whose running maxima, sums and scaled copies a kernel keeps at once.
-enum { MARTLET_ATTENTION_QUERIES = 64 };
+enum { MARTLET_ATTENTION_QUERIES = 128 };
 
 /// Attention of `heads` query heads, which share one key/value head, of `rows` consecutive rows. Row r attends to
 /// positions 0 ..< positions + (causal ? r : 0); no later one has any effect.

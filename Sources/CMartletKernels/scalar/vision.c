@@ -34,7 +34,8 @@ void martlet_extract_patches_scalar(const martlet_image *image, size_t first, si
             float *frames = y + channel * image->frames * pixels;
             for (size_t row = 0; row < side; row++) {
                 const uint8_t *source = corner + 3 * row * image->width + channel;
-                for (size_t column = 0; column < side; column++) frames[row * side + column] = levels[source[3 * column]];
+                float *target = frames + row * side;
+                for (size_t column = 0; column < side; column++) target[column] = levels[source[3 * column]];
             }
             for (size_t frame = 1; frame < image->frames; frame++) {
                 memcpy(frames + frame * pixels, frames, pixels * sizeof *frames);
