@@ -3,20 +3,12 @@
 struct TextMatcher: Sendable {
     private struct Automaton: Sendable {
         let bytes: [UInt8]
-        /// `border[i]`: length of the longest proper prefix of the first `i + 1` bytes that is also their suffix.
         let border: [Int]
         var matched = 0
 
         init(_ bytes: [UInt8]) {
-            var border = [Int](repeating: 0, count: bytes.count)
-            var length = 0
-            for index in bytes.indices.dropFirst() {
-                while length > 0, bytes[index] != bytes[length] { length = border[length - 1] }
-                if bytes[index] == bytes[length] { length += 1 }
-                border[index] = length
-            }
             self.bytes = bytes
-            self.border = border
+            border = TextMatcher.borders(of: bytes)
         }
 
         /// True when the last byte completes the string.
@@ -30,6 +22,18 @@ struct TextMatcher: Sendable {
     }
 
     private var automata: [Automaton]
+
+    /// At `i`, the length of the longest proper prefix of the first `i + 1` bytes that is also their suffix.
+    static func borders(of bytes: [UInt8]) -> [Int] {
+        var borders = [Int](repeating: 0, count: bytes.count)
+        var length = 0
+        for index in bytes.indices.dropFirst() {
+            while length > 0, bytes[index] != bytes[length] { length = borders[length - 1] }
+            if bytes[index] == bytes[length] { length += 1 }
+            borders[index] = length
+        }
+        return borders
+    }
 
     /// Empty strings match nothing.
     init(_ strings: [String]) {

@@ -11,6 +11,19 @@ enum PythonText {
         }
     }
 
+    /// `text * count`, by doubling.
+    static func repeated(_ text: String, _ count: Int) -> String {
+        var result = ""
+        var power = text
+        var remaining = count
+        while remaining > 0 {
+            if remaining & 1 == 1 { result += power }
+            remaining >>= 1
+            if remaining > 0 { power += power }
+        }
+        return result
+    }
+
     /// `str.strip` and its one-sided kin: `characters` are taken off the ends, white space if nil.
     static func stripped(_ text: String, _ characters: String?, left: Bool = true, right: Bool = true) -> String {
         let set = characters.map { Set($0.unicodeScalars) }
@@ -24,18 +37,25 @@ enum PythonText {
     /// Byte offsets of `part` in `text`, from the left, not overlapping, at most `limit` of them; linear time.
     static func occurrences(of part: String, in text: String, limit: Int = .max) -> [Int] {
         guard !part.isEmpty else { return [] }
-        var matcher = TextMatcher([part])
-        var offsets: [Int] = []
-        var offset = 0
-        for byte in text.utf8 {
-            guard offsets.count < limit else { break }
-            offset += 1
-            if matcher.step(byte) != nil {
-                offsets.append(offset - part.utf8.count)
-                matcher.reset()
+        let part = Array(part.utf8)
+        let borders = TextMatcher.borders(of: part)
+        var text = text
+        return text.withUTF8 { text in
+            var offsets: [Int] = []
+            var matched = 0
+            var offset = 0
+            while offset < text.count, offsets.count < limit {
+                let byte = text[offset]
+                offset += 1
+                while matched > 0, byte != part[matched] { matched = borders[matched - 1] }
+                guard byte == part[matched] else { continue }
+                matched += 1
+                guard matched == part.count else { continue }
+                offsets.append(offset - matched)
+                matched = 0
             }
+            return offsets
         }
-        return offsets
     }
 
     /// `str.split` by a separator that is not empty.

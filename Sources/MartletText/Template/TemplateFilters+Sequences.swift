@@ -6,6 +6,7 @@ extension TemplateInterpreter {
         guard Self.filterNames.contains(name) else { throw TemplateError(.unsupported, "no filter '\(name)'") }
         if name == "dictsort" { return try sortedEntries(value, arguments) }
         if name == "reverse", case .string(let text) = value {
+            try charge(text.utf8.count / 4)
             return try self.text(String(String.UnicodeScalarView(text.unicodeScalars.reversed())))
         }
         let items = try elements(of: value)
@@ -108,7 +109,7 @@ extension TemplateInterpreter {
                 keys.append(value)
                 continue
             }
-            try charge(text.utf8.count / 16)
+            try charge(text.utf8.count / 4)
             keys.append(.string(text.lowercased()))
         }
         return keys

@@ -150,7 +150,7 @@ extension TemplateInterpreter {
         _ name: String, _ value: TemplateValue, _ arguments: TemplateCall
     ) throws(TemplateError) -> TemplateValue {
         let source = try printed(value)
-        try charge(source.utf8.count / 16)
+        try charge(source.utf8.count / (name == "replace" || name == "trim" ? 16 : 4))
         switch name {
         case "trim": return .string(PythonText.stripped(source, arguments.argument(0, "chars")?.string))
         case "upper": return try text(source.uppercased())

@@ -150,7 +150,7 @@ extension TemplateInterpreter {
         case .integer(let value): text += "\(value)"
         case .float(let value): text += "\(value)"
         case .string(let value):
-            try charge(value.utf8.count / 16)
+            try charge(value.utf8.count / 4)
             text += PythonText.represented(value)
         case .list(let items):
             text += "["

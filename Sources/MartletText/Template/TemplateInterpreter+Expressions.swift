@@ -199,7 +199,7 @@ extension TemplateInterpreter {
             result.unicodeScalars.append(contentsOf: try sliced(Array(text.unicodeScalars), limits))
             return .string(result)
         case .undefined(let reason): throw TemplateError(.undefined, reason)
-        default: throw TemplateError(.type, "a \(value.typeName) has no slices")
+        default: return .undefined("a \(value.typeName) has no slices")
         }
     }
 

@@ -26,7 +26,7 @@ extension TemplateInterpreter {
             (.multiply, _, .string(let text)) where left.integer != nil:
             let count = max(right.integer ?? left.integer ?? 0, 0)
             try chargeText(Self.product(text.utf8.count, count))
-            return .string(text.isEmpty ? "" : String(repeating: text, count: count))
+            return .string(text.isEmpty ? "" : PythonText.repeated(text, count))
         case (.multiply, .list(let list), _) where right.integer != nil:
             return try .list(try repeated(list.items, right.integer ?? 0))
         case (.multiply, _, .list(let list)) where left.integer != nil:

@@ -188,29 +188,35 @@ extension TemplateInterpreter {
         _ loop: TemplateLoop, over iterated: TemplateValue, _ scope: TemplateScope, depth: Int
     ) throws(TemplateError) {
         var items = try elements(of: iterated)
-        if let condition = loop.condition {
+        if loop.readsLoop, let condition = loop.condition {
             var kept: [TemplateValue] = []
-            for item in items {
-                let inner = TemplateScope(parent: scope)
-                try assign(item, to: loop.target, inner)
-                if try evaluate(condition, inner).isTrue { kept.append(item) }
-            }
+            for item in items where try evaluate(condition, try inner(item, loop, scope)).isTrue { kept.append(item) }
             items = kept
-        }
-        guard !items.isEmpty else {
-            _ = try execute(loop.otherwise, TemplateScope(parent: scope))
-            return
         }
         if loop.isRecursive { recursions.append((loop, scope)) }
         let state = TemplateLoopState(
             items: items, depth: depth, recursion: loop.isRecursive ? recursions.count - 1 : nil)
+        var isEmpty = true
         for index in items.indices {
-            try charge(1)
-            state.index = index
-            let inner = TemplateScope(parent: scope)
-            inner["loop"] = .loop(state)
-            try assign(items[index], to: loop.target, inner)
+            try charge(3)
+            let inner = try inner(items[index], loop, scope)
+            if loop.readsLoop {
+                state.index = index
+                inner["loop"] = .loop(state)
+            } else if let condition = loop.condition, !(try evaluate(condition, inner).isTrue) {
+                continue
+            }
+            isEmpty = false
             if try execute(loop.body, inner) == .breakLoop { break }
         }
+        if isEmpty { _ = try execute(loop.otherwise, TemplateScope(parent: scope)) }
+    }
+
+    private func inner(
+        _ item: TemplateValue, _ loop: TemplateLoop, _ scope: TemplateScope
+    ) throws(TemplateError) -> TemplateScope {
+        let inner = TemplateScope(parent: scope)
+        try assign(item, to: loop.target, inner)
+        return inner
     }
 }

@@ -18,7 +18,7 @@ struct TemplateJSON {
         case .integer(let value): text += "\(value)"
         case .float(let value): text += number(value)
         case .string(let value):
-            try interpreter.charge(value.utf8.count / 16)
+            try interpreter.charge(value.utf8.count / 4)
             quote(value, into: &text)
         case .list(let items), .tuple(let items):
             var isFirst = true

@@ -153,6 +153,8 @@ struct TemplateLexer {
 
     private mutating func raw(from body: Int) throws(TemplateError) {
         advance(to: body)
+        // The reference forgives this one.
+        if body == source.count { return }
         var index = body
         while index < source.count {
             if matches("{%", at: index) {
@@ -200,7 +202,11 @@ extension TemplateLexer {
     }
 
     private static func isNameScalar(_ scalar: Unicode.Scalar) -> Bool {
-        scalar == "_" || scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+        switch scalar.value {
+        case 0x30...0x39, 0x41...0x5A, 0x5F, 0x61...0x7A: true
+        case 0..<0x80: false
+        default: scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+        }
     }
 
     private static let pairs: [Unicode.Scalar: Unicode.Scalar] = [")": "(", "]": "[", "}": "{"]

@@ -6,6 +6,11 @@ extension TemplateInterpreter {
         "lower", "title", "capitalize", "isdigit", "isalpha", "isalnum", "isspace", "isupper", "islower", "zfill",
         "ljust", "rjust", "format", "encode",
     ]
+    /// Those that look at bytes, not at characters.
+    private static let searchingMethods: Set<String> = [
+        "split", "strip", "lstrip", "rstrip", "startswith", "endswith", "removeprefix", "removesuffix", "replace", "find",
+        "index", "count", "partition",
+    ]
     static let sequenceMethods: Set<String> = [
         "index", "count", "copy", "append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear",
     ]
@@ -74,7 +79,7 @@ extension TemplateInterpreter {
     private func stringMethod(
         _ name: String, _ text: String, _ arguments: TemplateCall
     ) throws(TemplateError) -> TemplateValue {
-        try charge(1 + text.utf8.count / 16)
+        try charge(1 + text.utf8.count / (Self.searchingMethods.contains(name) ? 16 : 4))
         let first = arguments.positional.first
         switch name {
         case "strip": return try stripped(text, first, left: true, right: true)
@@ -194,7 +199,7 @@ extension TemplateInterpreter {
         let count = max(0, width.subtractingReportingOverflow(text.unicodeScalars.count).partialValue)
         try chargeText(min(count, limits.outputBytes) * fill.utf8.count + text.utf8.count)
         guard count <= limits.outputBytes else { throw TemplateError(.limit, "a text of \(count) characters") }
-        let padding = String(repeating: fill, count: count)
+        let padding = PythonText.repeated(fill, count)
         if name == "ljust" { return .string(text + padding) }
         if name == "zfill", let sign = text.unicodeScalars.first, sign == "-" || sign == "+" {
             return .string(String(Character(sign)) + padding + String(text.unicodeScalars.dropFirst()))

@@ -97,6 +97,8 @@ struct TemplateLoop: Sendable {
     let iterated: TemplateExpression
     let condition: TemplateExpression?
     let isRecursive: Bool
+    /// The body names `loop`: then its `length` must be known, and the condition is asked of all items beforehand.
+    let readsLoop: Bool
     let body: [TemplateStatement]
     let otherwise: [TemplateStatement]
 }

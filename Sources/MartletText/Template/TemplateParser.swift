@@ -175,15 +175,17 @@ extension TemplateParser {
         let condition: TemplateExpression? = skip(.name("if")) ? try expression() : nil
         let isRecursive = skip(.name("recursive"))
         try closeTag()
+        let start = position
         loopDepth += 1
         let (body, end) = try body(until: "else", "endfor")
         loopDepth -= 1
+        let readsLoop = tokens[start..<position].contains { $0.kind == .name("loop") }
         try closeTag()
         let otherwise = end == "else" ? try block(until: "endfor") : []
         return .loop(
             TemplateLoop(
-                target: target, iterated: iterated, condition: condition, isRecursive: isRecursive, body: body,
-                otherwise: otherwise))
+                target: target, iterated: iterated, condition: condition, isRecursive: isRecursive,
+                readsLoop: readsLoop, body: body, otherwise: otherwise))
     }
 
     private mutating func target(allowsField: Bool) throws(TemplateError) -> TemplateTarget {

@@ -51,8 +51,10 @@ extension TemplateInterpreter {
         case "odd", "even":
             guard case .integer(let remainder) = try arithmetic(.modulo, value, .integer(2)) else { return false }
             return (remainder == 1) == (name == "odd")
-        case "lower": return Self.hasCase(try printed(value)) { $0.lowercased() }
-        case "upper": return Self.hasCase(try printed(value)) { $0.uppercased() }
+        case "lower", "upper":
+            let text = try printed(value)
+            try charge(text.utf8.count / 4)
+            return Self.hasCase(text) { name == "lower" ? $0.lowercased() : $0.uppercased() }
         case "escaped": return false
         case "filter": return Self.filterNames.contains(try printed(value))
         default: return nil
