@@ -209,6 +209,10 @@ struct RequestPreparation: Sendable {
 
 extension APIError {
     package init(_ error: ChatError) {
-        self = .badRequest(error.description, param: "messages")
+        switch error {
+        case .reservedArgument: self = .badRequest(error.description, param: "chat_template_kwargs")
+        case .cannotContinue: self = .badRequest(error.description, param: "continue_final_message")
+        case .template, .imageCount: self = .badRequest(error.description, param: "messages")
+        }
     }
 }

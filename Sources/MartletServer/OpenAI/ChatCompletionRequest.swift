@@ -33,7 +33,6 @@ struct ChatCompletionRequest: Sendable {
         }
         addsSpecialTokens = try reader.bool("add_special_tokens") ?? false
         templateArguments = try reader.object("chat_template_kwargs") ?? JSONObject()
-        try Self.checkTemplateArguments(templateArguments)
         let kwargs = FieldReader(templateArguments, path: "chat_template_kwargs.")
         let asked = try reader.bool("enable_thinking")
         enablesThinking = try kwargs.bool("enable_thinking") ?? asked
@@ -51,13 +50,5 @@ struct ChatCompletionRequest: Sendable {
             throw .badRequest("when using `top_logprobs`, `logprobs` must be set to true.", param: "top_logprobs")
         }
         return wanted ? top : nil
-    }
-
-    /// The template's own variables are not a request's to set.
-    private static func checkTemplateArguments(_ arguments: JSONObject) throws(APIError) {
-        for key in ["messages", "tools", "documents", "add_generation_prompt", "chat_template", "tokenize"]
-        where arguments[key] != nil {
-            throw .badRequest("chat_template_kwargs may not set `\(key)`.", param: "chat_template_kwargs")
-        }
     }
 }

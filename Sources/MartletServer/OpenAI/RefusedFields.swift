@@ -38,7 +38,7 @@ enum RefusedFields {
     ]
 
     static let completion: [Rule] = generation + [
-        ("prompt_embeds", never), ("tools", isEmpty), ("messages", never),
+        ("prompt_embeds", never), ("tools", isEmpty), ("messages", never), ("top_logprobs", { $0.integer == 0 }),
     ]
 
     /// Of a chat message.
