@@ -71,7 +71,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: swift),
-        .executableTarget(name: "martlet", dependencies: ["MartletCommand"], swiftSettings: swift),
+        .executableTarget(name: "martlet", dependencies: ["MartletCommand", .product(name: "ArgumentParser", package: "swift-argument-parser")], swiftSettings: swift),
 
         // Tests mirror Sources.
         .target(

@@ -1,5 +1,7 @@
+import ArgumentParser
 import MartletCommand
 
-@main struct Martlet {
-    static func main() async {}
+@main struct Martlet: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "martlet", abstract: "Serves GLM-4.1V models behind the OpenAI API.", subcommands: [ServeCommand.self])
 }

@@ -97,7 +97,8 @@ struct TinyModel {
             vocabularyCount: configuration.decoder.vocabularyRows, encoderCacheTokens: 4096)
         return try DecoderRunner(
             backend: backend, decoder: decoder(backend, maxRows: 256), tower: tower(backend), limits: limits,
-            cacheType: .f32, costModel: CostModel(step: 0, row: 1e-6, pair: 0, visionUnit: 1e-6))
+            cacheType: .f32,
+            workload: RunnerWorkload(ModelFootprint(configuration), visionStripRows: VisionTower<B>.stripRows))
     }
 
     /// Logits of some `rows` of a prompt, prefilled in chunks over scattered blocks of an f32 cache.

@@ -5,8 +5,12 @@ import MartletTensor
 /// A text decoder and, where the model sees, a vision tower, executing plans on one backend (D1, D2).
 package final class DecoderRunner<B: Backend>: ModelRunner {
     package let limits: RunnerLimits
-    package var costModel: CostModel
+    package internal(set) var costModel: CostModel
     package let progress = StepProgress()
+
+    /// Operations of each kind of work, for the cost model.
+    package let workload: RunnerWorkload
+    var visionConfiguration: VisionConfiguration? { tower?.configuration }
 
     private let backend: B
     private let decoder: TextDecoder<B>
@@ -18,16 +22,17 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     private var embeddings: [ImageID: Activation<B.Storage>] = [:]
     private var results: [UInt64: StepResult] = [:]
 
-    /// `limits.blockCount` blocks of KV in `cacheType` are allocated here.
+    /// `limits.blockCount` blocks of KV in `cacheType` are allocated here. Costs are a guess until `warmUp`.
     package init(
         backend: B, decoder: TextDecoder<B>, tower: VisionTower<B>?, limits: RunnerLimits, cacheType: DType,
-        costModel: CostModel
+        workload: RunnerWorkload
     ) throws {
         self.backend = backend
         self.decoder = decoder
         self.tower = tower
         self.limits = limits
-        self.costModel = costModel
+        self.workload = workload
+        costModel = workload.costModel(operationsPerSecond: 50e9)
         cache = try backend.makeKVCache(
             layers: decoder.configuration.layerCount, heads: decoder.configuration.heads,
             blockCount: limits.blockCount, blockSize: limits.blockSize, dtype: cacheType)

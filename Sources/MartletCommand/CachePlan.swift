@@ -1,0 +1,33 @@
+import MartletEngine
+import MartletModels
+import MartletTensor
+
+/// How many KV blocks there will be (D10), from what is asked and what memory is left.
+struct CachePlan {
+    let options: ModelOptions
+    let footprint: ModelFootprint
+    let cacheType: DType
+    /// The model's own context limit.
+    let modelLength: Int
+    /// Bytes left after the weights; nil = unknown.
+    let available: Int?
+
+    /// Throws when not even one sequence of the asked length fits.
+    func limits(vocabularyCount: Int) throws(AssemblyError) -> RunnerLimits {
+        let bytesPerBlock = footprint.cacheBytesPerToken(cacheType) * options.blockSize
+        let budget = options.cacheBytes ?? available.map { $0 / 4 } ?? 1 << 30
+        let asked = options.maxModelLength.map { min($0, modelLength) }
+        let wanted = options.maxRunningSequences * blocks((asked ?? modelLength))
+        let blockCount = max(1, min(budget / bytesPerBlock, wanted))
+        let length = asked ?? min(modelLength, blockCount * options.blockSize)
+        guard blockCount >= blocks(length) else {
+            throw .cacheTooSmall(tokens: blockCount * options.blockSize, needed: length)
+        }
+        return RunnerLimits(
+            blockSize: options.blockSize, blockCount: blockCount, slotCount: options.maxRunningSequences,
+            maxModelLength: length, vocabularyCount: vocabularyCount, depth: 1,
+            encoderCacheTokens: max(length, 16384))
+    }
+
+    private func blocks(_ tokens: Int) -> Int { (tokens + options.blockSize - 1) / options.blockSize }
+}

@@ -1,0 +1,108 @@
+import MartletCPU
+import MartletCore
+import MartletEngine
+import MartletModels
+import MartletTensor
+import MartletText
+import MartletVision
+
+/// Everything a model's files become: a warm runner for the engine, and the text and image side for the server.
+struct ModelAssembly {
+    let files: ModelFiles
+    let tokenizer: Tokenizer
+    let renderer: ChatRenderer?
+    let images: ImageProcessor?
+    let limits: RunnerLimits
+    let endTokens: [TokenID]
+    let footprint: ModelFootprint
+    let cacheType: DType
+    let threadCount: Int
+
+    /// Says what is being done, for logs and the progress bar.
+    enum Event: Sendable {
+        case opened(ModelFiles)
+        case loaded(bytes: Int, of: Int)
+        case sized(RunnerLimits, cacheBytes: Int)
+        case warm(seconds: Double)
+    }
+
+    /// Loads the model. Throws `ModelError`, `WeightError`, `TokenizerError`, `TemplateError`, `ImageError` or
+    /// `AssemblyError`; all name the file or the flag.
+    static func load(
+        _ options: ModelOptions, environment: [String: String], report: @escaping @Sendable (Event) -> Void
+    ) throws -> sending (ModelAssembly, DecoderRunner<CPUBackend>) {
+        let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
+        report(.opened(files))
+        let text = try ModelText(files, options: options, environment: environment)
+        let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
+        let footprint = ModelFootprint(files.configuration, dtype: options.dtype)
+        let cacheType = options.cacheType ?? options.dtype ?? Self.cacheType(of: files.configuration.dtype)
+        let memory = HostMemory.read()
+        if let memory, footprint.weightBytes > memory.available {
+            throw AssemblyError.weightsExceedMemory(weights: footprint.weightBytes, available: memory.available)
+        }
+
+        let backend = try CPUBackend(threads: options.threads)
+        var done = 0
+        let loader = WeightLoader(backend: backend, source: files.weights, dtype: options.dtype) { bytes in
+            done += bytes
+            report(.loaded(bytes: done, of: footprint.weightBytes))
+        }
+        let configuration = files.configuration
+        let decoder = try TextDecoder(
+            backend: backend, configuration: configuration.decoder,
+            weights: DecoderWeights(loader, configuration.decoder), maxRows: options.maxBatchedTokens)
+        let tower = try configuration.vision.map {
+            try VisionTower(backend: backend, configuration: $0, weights: VisionWeights(loader, $0))
+        }
+        let limits = try CachePlan(
+            options: options, footprint: footprint, cacheType: cacheType,
+            modelLength: configuration.decoder.maxPositions, available: HostMemory.read()?.available
+        ).limits(vocabularyCount: min(configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
+        report(.sized(limits, cacheBytes: limits.blockCount * limits.blockSize * footprint.cacheBytesPerToken(cacheType)))
+        let runner = try DecoderRunner(
+            backend: backend, decoder: decoder, tower: tower, limits: limits, cacheType: cacheType,
+            workload: RunnerWorkload(footprint, visionStripRows: VisionTower<CPUBackend>.stripRows))
+        let start = ContinuousClock.now
+        try runner.warmUp { (ContinuousClock.now - start).seconds }
+        report(.warm(seconds: (ContinuousClock.now - start).seconds))
+        let assembly = ModelAssembly(
+            files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: limits,
+            endTokens: text.endTokens, footprint: footprint, cacheType: cacheType,
+            threadCount: backend.pool.threadCount)
+        return (assembly, runner)
+    }
+
+    /// The cache keeps the weights' precision; for quantised weights, half precision.
+    private static func cacheType(of weights: DType) -> DType { weights.isQuantized ? .f16 : weights }
+}
+
+extension Duration {
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}
+
+/// A model that cannot run here as asked.
+enum AssemblyError: Error, Equatable, CustomStringConvertible {
+    case weightsExceedMemory(weights: Int, available: Int)
+    case cacheTooSmall(tokens: Int, needed: Int)
+    case noTokenizer(file: String)
+
+    var description: String {
+        switch self {
+        case .weightsExceedMemory(let weights, let available):
+            "The weights take \(Self.gibibytes(weights)) GiB and the machine has \(Self.gibibytes(available)) GiB left:"
+                + " out of memory. Use a smaller file (a Q4_K_M or Q8_0 GGUF), stop other programs, or see"
+                + " `martlet plan` for what fits."
+        case .cacheTooSmall(let tokens, let needed):
+            "The KV cache holds \(tokens) tokens and --max-model-len asks for \(needed). Lower --max-model-len, give"
+                + " more memory with --kv-cache-memory-bytes, or see `martlet plan` for what fits."
+        case .noTokenizer(let file):
+            "\(file) has no tokenizer: tokenizer.json is missing. Copy it beside config.json or name one with --tokenizer."
+        }
+    }
+
+    private static func gibibytes(_ bytes: Int) -> String {
+        let tenths = (Double(bytes) / 1_073_741_824 * 10).rounded() / 10
+        return "\(tenths)"
+    }
+}

@@ -1,0 +1,25 @@
+import MartletModels
+import MartletTensor
+
+/// What a command is told about the model and how to run it; the command line is parsed elsewhere.
+struct ModelOptions {
+    var model = ""
+    /// A directory with tokenizer.json, or a GGUF file, to take the tokenizer from; nil = the model's own.
+    var tokenizer: String?
+    var loadFormat = LoadFormat.auto
+    /// Storage of plain matrices and of the KV cache; nil = as the files have it.
+    var dtype: DType?
+    var cacheType: DType?
+    /// nil = the model's own, lowered to what the memory holds.
+    var maxModelLength: Int?
+    var maxRunningSequences = 16
+    var maxBatchedTokens = 512
+    var blockSize = 16
+    /// nil = a quarter of what the machine has left after the weights (D10).
+    var cacheBytes: Int?
+    var threads: Int?
+    /// Text of a chat template to use instead of the model's, and where it came from.
+    var chatTemplate: (source: String, file: String)?
+    /// Keys over those of the model's image processor (`--mm-processor-kwargs`).
+    var processorArguments: [String: Int] = [:]
+}
