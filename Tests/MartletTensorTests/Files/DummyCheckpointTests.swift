@@ -55,6 +55,18 @@ import Testing
         #expect(halves == exact.map { Float(Float16($0)) })
     }
 
+    /// On enough values (2u has few bits where u is small) for ties both ways.
+    @Test func tiesRoundToEvenInBF16() throws {
+        let exact = try values("embed_tokens", [1, 1 << 17])
+        let rounded = try values("embed_tokens", [1, 1 << 17], dtype: .bf16)
+        let ties = exact.indices.filter { exact[$0].bitPattern & 0xFFFF == 0x8000 }
+        #expect(ties.count > 4)
+        for index in ties {
+            let bits = rounded[index].bitPattern
+            #expect(bits & 0x1FFFF == 0 && abs(Int64(bits) - Int64(exact[index].bitPattern)) == 0x8000)
+        }
+    }
+
     @Test func aSliceIsAPieceOfTheWhole() throws {
         let whole = try values("model.language_model.layers.1.mlp.down_proj.weight", [24, 40], dtype: .bf16)
         let slice = try values("model.language_model.layers.1.mlp.down_proj.weight", [24, 40], dtype: .bf16, rows: 7..<19)
