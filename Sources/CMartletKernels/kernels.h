@@ -45,6 +45,12 @@ martlet_unpack_panel_fn martlet_unpack_panel_avx2;
 martlet_unpack_row_fn martlet_unpack_row_avx2;
 martlet_pack_rows_fn martlet_pack_rows_avx2;
 martlet_multiply_fn martlet_multiply_avx2;
+/// `multiply` for one or two rows of activations.
+martlet_multiply_fn martlet_multiply_few_avx2;
+/// Stores the sums of one panel, [rows][16], with the bias added; past the last row of w nothing.
+void martlet_finish_avx2(
+    const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
+    size_t stride);
 martlet_add_fn martlet_add_avx2;
 
 martlet_rms_norm_fn martlet_rms_norm_avx2;

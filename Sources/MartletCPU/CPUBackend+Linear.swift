@@ -65,6 +65,7 @@ extension CPUBackend {
                 multiply(packed, rowCount: rows.count, weight, segment, bias: bias, into: y.rows(rows))
             }
         }
+        withExtendedLifetime((x, y, weight, bias)) {}
     }
 
     /// The rows as the multiply kernel reads them; in the workspace unless one row lies as it should.
@@ -92,6 +93,5 @@ extension CPUBackend {
                     y.start + first, y.stride)
             }
         }
-        withExtendedLifetime((weight, bias, y)) {}
     }
 }

@@ -49,7 +49,8 @@ extension CPUBackend {
     }
 
     package func makeMatrix(_ values: [Float], rows: Int, columns: Int) throws -> Matrix {
-        precondition(rows >= 0 && columns > 0 && values.count == rows * columns, "not [\(rows), \(columns)]")
+        precondition(rows >= 0 && values.count == rows * columns, "not [\(rows), \(columns)]")
+        precondition((1...StoredSlice.maximumColumns).contains(columns), "\(columns) columns")
         let matrix = try Matrix([(.f32, rows)], columns: columns)
         values.withUnsafeBufferPointer { values in
             guard let base = values.baseAddress, let segment = matrix.segments.first else { return }
@@ -106,7 +107,8 @@ extension CPUBackend {
                 let stored = rows + index * piece.info.rowBytes
                 table.widen(piece.info.dtype.kernelType, stored, row, columns)
                 guard table.narrow(piece.target.kernelType, row, narrow + index * rowBytes, columns) else {
-                    throw piece.error("row \(job.rows.lowerBound + index) has a value too large for \(piece.target.rawValue)")
+                    let row = job.rows.lowerBound + index
+                    throw piece.error("row \(row) has a value too large for \(piece.target.rawValue)")
                 }
             }
             table.pack_panel(piece.target.kernelType, narrow, rowBytes, count, columns, job.panel)
@@ -162,7 +164,7 @@ extension CPUBackend {
 
 /// A slice found in its checkpoint and checked: it lies inside the tensor, is cut at whole blocks (D9), and can be
 /// stored as `target`.
-private struct StoredSlice {
+struct StoredSlice {
     let slice: MatrixSlice
     let info: TensorInfo
     /// The type it is packed as.
@@ -184,8 +186,10 @@ private struct StoredSlice {
             && slice.columns.lowerBound >= 0 && slice.columns.upperBound <= info.columns
         guard isInside else { throw error("rows \(slice.rows), columns \(slice.columns) lie outside \(shape)") }
         let block = info.dtype.blockElements
-        let isWhole = info.columns % block == 0 && slice.columns.lowerBound % block == 0 && slice.columns.count % block == 0
-        guard isWhole else { throw error("columns \(slice.columns) cut a block of \(block) \(info.dtype.rawValue)") }
+        let cuts = [info.columns, slice.columns.lowerBound, slice.columns.upperBound]
+        guard cuts.allSatisfy({ $0 % block == 0 }) else {
+            throw error("columns \(slice.columns) cut a block of \(block) \(info.dtype.rawValue)")
+        }
         guard (1...Self.maximumColumns).contains(slice.columns.count) else {
             throw error("\(slice.columns.count) columns; 1 through \(Self.maximumColumns) are possible")
         }

@@ -10,15 +10,13 @@ package final class CPUBackend: Backend {
     /// Activations as the multiply kernels read them, for one product at a time.
     let workspace: Storage
 
-    /// In elements: 16 MiB, 1024 rows of 4096 columns; resident as far as it is used.
-    private static let workspaceCount = 4 << 20
-
-    /// `threads`: nil for as many as the affinity mask and the cgroup's quota allow. `isa`: a table by name, nil for
-    /// MARTLET_FORCE_ISA or the best. Throws `InstructionSetError` or `MemoryError`.
-    package init(threads: Int? = nil, isa: String? = nil) throws {
+    /// `threads`: at least 1, nil for as many as the affinity mask and the cgroup's quota allow. `isa`: a table by
+    /// name, nil for MARTLET_FORCE_ISA or the best. `workspaceCount`: in elements; 16 MiB unless told, 1024 rows of
+    /// 4096 columns, resident as far as it is used. Throws `InstructionSetError` or `MemoryError`.
+    package init(threads: Int? = nil, isa: String? = nil, workspaceCount: Int = 4 << 20) throws {
         kernels = try CPUKernels(isa: isa)
         pool = ThreadPool(threadCount: threads ?? ThreadPool.defaultThreadCount())
-        workspace = try Storage(count: Self.workspaceCount)
+        workspace = try Storage(count: workspaceCount)
     }
 
     /// Activations: f32, in memory of huge pages.

@@ -23,8 +23,11 @@ struct ConversionTests {
     func `every half widens to its value`(isa: String) throws {
         let all = (0...UInt16.max).map { $0 }
         let values = try widen(.f16, all, isa)
-        for (half, value) in zip(all, values) where Float16(bitPattern: half).isNaN ? !value.isNaN : value != Float(Float16(bitPattern: half)) {
-            Issue.record("\(half) widens to \(value)")
+        for (bits, value) in zip(all, values) {
+            let half = Float16(bitPattern: bits)
+            if half.isNaN ? !value.isNaN : value.bitPattern != Float(half).bitPattern {
+                Issue.record("\(bits) widens to \(value)")
+            }
         }
         #expect(bits(try widen(.bf16, all, isa)) == all.map { UInt32($0) << 16 })
     }
@@ -58,6 +61,15 @@ struct ConversionTests {
         #expect(try narrow(.bf16, [.infinity, .nan], isa).fit)
         // 1 + 2^-8 and 1 + 3 * 2^-8 lie between two: to even, down and up.
         #expect(try narrow(.bf16, [1 + 0x1p-8, 1 + 3 * 0x1p-8, 1 + 0x1.01p-8], isa).halves == [0x3F80, 0x3F82, 0x3F81])
+    }
+
+    @Test(arguments: CPUKernels.available.filter { $0 != "scalar" }, [DType.f16, .bf16])
+    func `every instruction set converts as scalar does, NaNs too`(isa: String, dtype: DType) throws {
+        var generator = SeededGenerator(seed: 1)
+        let values = (0..<10_003).map { _ in Float(bitPattern: UInt32.random(in: .min ... .max, using: &generator)) }
+        #expect(try narrow(dtype, values, isa).halves == narrow(dtype, values, "scalar").halves)
+        let all = (0...UInt16.max).map { $0 }
+        #expect(try bits(widen(dtype, all, isa)) == bits(widen(dtype, all, "scalar")))
     }
 
     @Test func `an instruction set that is not here is refused with what is`() throws {

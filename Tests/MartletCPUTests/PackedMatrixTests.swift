@@ -38,8 +38,10 @@ struct PackedMatrixTests {
         let a = StoredTensor("a", dtype: .q8_0, rows: 40, columns: 128, seed: 1)
         let b = StoredTensor("b", dtype: .q4_0, rows: 20, columns: 128, seed: 2)
         let slices = [
-            MatrixSlice(name: "a", rows: 3..<35, columns: 32..<96), MatrixSlice(name: "a", rows: 5..<8, columns: 0..<64),
-            MatrixSlice(name: "b", rows: 1..<20, columns: 64..<128), MatrixSlice(name: "a", rows: 0..<1, columns: 64..<128),
+            MatrixSlice(name: "a", rows: 3..<35, columns: 32..<96),
+            MatrixSlice(name: "a", rows: 5..<8, columns: 0..<64),
+            MatrixSlice(name: "b", rows: 1..<20, columns: 64..<128),
+            MatrixSlice(name: "a", rows: 0..<1, columns: 64..<128),
         ]
         let matrix = try backend.loadMatrix(slices, from: MemoryWeightSource(a, b), dtype: .f16)
         #expect(matrix.dtypes == [.q8_0, .q4_0, .q8_0])
@@ -84,19 +86,24 @@ struct PackedMatrixTests {
 
     @Test func `slices that do not fit their tensor are refused`() throws {
         let backend = try CPUBackend(threads: 1)
-        let source = MemoryWeightSource(
-            StoredTensor("q", dtype: .q8_0, rows: 4, columns: 64), StoredTensor("p", dtype: .f32, rows: 4, columns: 32))
+        let q = StoredTensor("q", dtype: .q8_0, rows: 4, columns: 64)
+        let p = StoredTensor("p", dtype: .f32, rows: 4, columns: 32)
+        let source = MemoryWeightSource(q, p)
+        let (whole, narrow) = (MatrixSlice(q.info), MatrixSlice(p.info))
         let wrong: [[MatrixSlice]] = [
-            [], [MatrixSlice(name: "none", rows: 0..<1, columns: 0..<32)],
-            [MatrixSlice(name: "q", rows: 0..<5, columns: 0..<32)], [MatrixSlice(name: "q", rows: 0..<4, columns: 0..<96)],
-            [MatrixSlice(name: "q", rows: 0..<4, columns: 16..<48)], [MatrixSlice(name: "q", rows: 0..<4, columns: 0..<0)],
-            [MatrixSlice(name: "q", rows: 0..<4, columns: 0..<64), MatrixSlice(name: "p", rows: 0..<4, columns: 0..<32)],
+            [],
+            [MatrixSlice(name: "none", rows: 0..<1, columns: 0..<32)],
+            [MatrixSlice(name: "q", rows: 0..<5, columns: 0..<32)],
+            [MatrixSlice(name: "q", rows: 0..<4, columns: 0..<96)],
+            [MatrixSlice(name: "q", rows: 0..<4, columns: 16..<48)],
+            [MatrixSlice(name: "q", rows: 0..<4, columns: 0..<0)],
+            [whole, narrow],
         ]
         for slices in wrong {
             #expect(throws: WeightError.self) { try backend.loadMatrix(slices, from: source, dtype: nil) }
         }
         #expect(throws: WeightError.self) {
-            try backend.loadMatrix([MatrixSlice(name: "p", rows: 0..<4, columns: 0..<32)], from: source, dtype: .q8_0)
+            try backend.loadMatrix([narrow], from: source, dtype: .q8_0)
         }
     }
 
@@ -104,7 +111,8 @@ struct PackedMatrixTests {
     func `vectors are f32 whatever their type`(dtype: DType) throws {
         let backend = try CPUBackend(threads: 2)
         let table = StoredTensor("table", dtype: dtype, rows: 5, columns: 256)
-        let norm = StoredTensor(TensorInfo(name: "norm", dtype: .f16, shape: [3]), bytes: [1, 2, 3].flatMap(DType.f16.plainBytes))
+        let info = TensorInfo(name: "norm", dtype: .f16, shape: [3])
+        let norm = StoredTensor(info, bytes: [1, 2, 3].flatMap(DType.f16.plainBytes))
         let vector = try backend.loadVector(
             [MatrixSlice(table.info), MatrixSlice(norm.info)], from: MemoryWeightSource(table, norm))
         let values = Array(UnsafeBufferPointer(start: vector.start, count: vector.count))

@@ -73,7 +73,8 @@ final class MemoryWeightSource: WeightSource {
         guard let tensor = tensors[name] else { throw WeightError(file: "memory", tensor: name, reason: "missing") }
         return try tensor.bytes.withUnsafeBytes { bytes in
             let rowBytes = tensor.info.rowBytes
-            return try body(UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound * rowBytes..<range.upperBound * rowBytes]))
+            let rows = bytes[range.lowerBound * rowBytes..<range.upperBound * rowBytes]
+            return try body(UnsafeRawBufferPointer(rebasing: rows))
         }
     }
 

@@ -11,7 +11,6 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 enum {
-    ROWS = MARTLET_PANEL_ROWS,
     /// Rows of activations in registers at once: 6 x 2 sums, 2 weights, 1 activation of 16 registers.
     BLOCK = 6,
     /// Columns of a tile: 16 KiB of f32.
@@ -52,53 +51,41 @@ static inline prefetch prefetch_of(const martlet_matrix *w, size_t panel, size_t
     return (prefetch){(const char *)panel_at(w, panel) + first * bytes / elements, count * bytes / elements};
 }
 
-/// sums[panel][row] += x[row] . tile[panel] for `panels` tiles of `count` columns, each behind the last by
-/// `tile_stride`; x: [count][height]; sums: panels `sum_stride` apart, [height][16] each. height and panels are constants
-/// where this is called, height * panels at most 6.
-/// `ahead` is fetched meanwhile.
-__attribute__((always_inline)) static inline void multiply_tile(
-    const size_t height, const size_t panels, const float *tile, size_t tile_stride, size_t count, const float *x,
-    float *sums, size_t sum_stride, prefetch ahead) {
+/// sums[row] += x[row] . tile for `count` columns; x: [count][height]; sums: [height][16]. Meanwhile `ahead` is
+/// fetched. height is a constant where this is called.
+MARTLET_INLINE void multiply_tile(
+    const size_t height, const float *tile, size_t count, const float *x, float *sums, prefetch ahead) {
     const size_t step = ahead.bytes / count;
     pair s[BLOCK];
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < height * panels; i++) {
-        s[i] = load_f32(sums + i / height * sum_stride + i % height * ROWS);
-    }
+    for (size_t row = 0; row < height; row++) s[row] = load_f32(sums + row * ROWS);
     for (size_t k = 0; k < count; k++) {
         _mm_prefetch(ahead.start + k * step, _MM_HINT_T0);
+        const pair w = load_f32(tile + k * ROWS);
 #pragma clang loop unroll(full)
-        for (size_t panel = 0; panel < panels; panel++) {
-            const pair w = load_f32(tile + panel * tile_stride + k * ROWS);
-#pragma clang loop unroll(full)
-            for (size_t row = 0; row < height; row++) {
-                const __m256 value = _mm256_broadcast_ss(x + k * height + row);
-                pair *sum = &s[panel * height + row];
-                sum->low = _mm256_fmadd_ps(value, w.low, sum->low);
-                sum->high = _mm256_fmadd_ps(value, w.high, sum->high);
-            }
+        for (size_t row = 0; row < height; row++) {
+            const __m256 value = _mm256_broadcast_ss(x + k * height + row);
+            s[row].low = _mm256_fmadd_ps(value, w.low, s[row].low);
+            s[row].high = _mm256_fmadd_ps(value, w.high, s[row].high);
         }
     }
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < height * panels; i++) {
-        store(sums + i / height * sum_stride + i % height * ROWS, s[i]);
-    }
+    for (size_t row = 0; row < height; row++) store(sums + row * ROWS, s[row]);
 }
 
 static void multiply_block(
     size_t height, const float *tile, size_t count, const float *x, float *sums, prefetch ahead) {
     switch (height) {
-    case 1: multiply_tile(1, 1, tile, 0, count, x, sums, 0, ahead); break;
-    case 2: multiply_tile(2, 1, tile, 0, count, x, sums, 0, ahead); break;
-    case 3: multiply_tile(3, 1, tile, 0, count, x, sums, 0, ahead); break;
-    case 4: multiply_tile(4, 1, tile, 0, count, x, sums, 0, ahead); break;
-    case 5: multiply_tile(5, 1, tile, 0, count, x, sums, 0, ahead); break;
-    default: multiply_tile(6, 1, tile, 0, count, x, sums, 0, ahead); break;
+    case 1: multiply_tile(1, tile, count, x, sums, ahead); break;
+    case 2: multiply_tile(2, tile, count, x, sums, ahead); break;
+    case 3: multiply_tile(3, tile, count, x, sums, ahead); break;
+    case 4: multiply_tile(4, tile, count, x, sums, ahead); break;
+    case 5: multiply_tile(5, tile, count, x, sums, ahead); break;
+    default: multiply_tile(6, tile, count, x, sums, ahead); break;
     }
 }
 
-/// Stores rows' sums of one panel, [rows][16], with the bias added.
-static void finish(
+void martlet_finish_avx2(
     const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
     size_t stride) {
     const size_t column = panel * ROWS, width = w->rows - column < ROWS ? w->rows - column : ROWS;
@@ -133,49 +120,23 @@ static void multiply_chunk(
         }
     }
     for (size_t p = 0; p < panels; p++) {
-        finish(w, panel + p, sums[p], end - base, bias, y + base * stride, stride);
+        martlet_finish_avx2(w, panel + p, sums[p], end - base, bias, y + base * stride, stride);
     }
-}
-
-/// One or two rows times four panels: several panels at once, so that no chain of additions waits for itself.
-static void multiply_few(
-    const martlet_matrix *w, size_t panel, const float *x, size_t rows, const float *_Nullable bias, float *y,
-    size_t stride) {
-    enum { NARROW = COLUMNS / GROUP };
-    _Alignas(64) float tile[GROUP][NARROW * ROWS];
-    _Alignas(64) float sums[GROUP][2 * ROWS] = {{0}};
-    for (size_t k = 0; k < w->columns; k += NARROW) {
-        const size_t count = w->columns - k < NARROW ? w->columns - k : NARROW;
-        for (size_t p = 0; p < GROUP; p++) {
-            const prefetch ahead = prefetch_of(w, panel + p, k + COLUMNS, count);
-            for (size_t i = 0; i < ahead.bytes; i += 64) _mm_prefetch(ahead.start + i, _MM_HINT_T0);
-            martlet_unpack_panel_avx2(w->dtype, panel_at(w, panel + p), k, count, tile[p]);
-        }
-        const size_t tiles = NARROW * ROWS, heads = 2 * ROWS;
-        const prefetch none = {(const char *)tile, 0};
-        if (rows == 1) {
-            multiply_tile(1, 4, tile[0], tiles, count, x + k, sums[0], heads, none);
-        } else {
-            multiply_tile(2, 2, tile[0], tiles, count, x + k * 2, sums[0], heads, none);
-            multiply_tile(2, 2, tile[2], tiles, count, x + k * 2, sums[2], heads, none);
-        }
-    }
-    for (size_t p = 0; p < GROUP; p++) finish(w, panel + p, sums[p], rows, bias, y, stride);
 }
 
 void martlet_multiply_avx2(
     const martlet_matrix *w, size_t first, size_t last, const float *packed, size_t rows,
     const float *_Nullable bias, float *y, size_t stride) {
+    if (rows <= 2) {
+        martlet_multiply_few_avx2(w, first, last, packed, rows, bias, y, stride);
+        return;
+    }
     const size_t blocks = (rows + BLOCK - 1) / BLOCK, step = CHUNK / BLOCK;
     for (size_t chunk = 0; chunk < blocks; chunk += step) {
         const size_t end = blocks - chunk < step ? blocks : chunk + step;
         for (size_t panel = first; panel < last; panel += GROUP) {
             const size_t panels = last - panel < GROUP ? last - panel : GROUP;
-            if (rows <= 2 && panels == GROUP) {
-                multiply_few(w, panel, packed, rows, bias, y, stride);
-            } else {
-                multiply_chunk(w, panel, panels, packed, rows, chunk, end, bias, y, stride);
-            }
+            multiply_chunk(w, panel, panels, packed, rows, chunk, end, bias, y, stride);
         }
     }
 }

@@ -1,4 +1,6 @@
-/// Sixteen rows of a panel at one column, as two vectors: what the panel readers of this folder share.
+/// Sixteen rows of a panel at one column, as two vectors, from any stored type. The values are those of
+/// scalar/quantized.c, bit for bit: scale times quant is exact, so that a fused multiply-add rounds where the
+/// definition rounds. Both products and unpacking read panels through this file.
 #ifndef MARTLET_AVX2_PANEL_H
 #define MARTLET_AVX2_PANEL_H
 
@@ -8,21 +10,25 @@
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
+#define MARTLET_INLINE __attribute__((always_inline)) static inline
+
+enum { ROWS = MARTLET_PANEL_ROWS };
+
 /// Rows 0 through 7 and 8 through 15.
 typedef struct pair {
     __m256 low, high;
 } pair;
 
-static inline pair load_f32(const float *p) {
+MARTLET_INLINE pair load_f32(const float *p) {
     return (pair){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
 }
 
-static inline pair load_f16(const void *p) {
+MARTLET_INLINE pair load_f16(const void *p) {
     const __m128i *halves = p;
     return (pair){_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
 }
 
-static inline pair load_bf16(const void *p) {
+MARTLET_INLINE pair load_bf16(const void *p) {
     const __m128i *halves = p;
     const __m256i low = _mm256_cvtepu16_epi32(_mm_loadu_si128(halves));
     const __m256i high = _mm256_cvtepu16_epi32(_mm_loadu_si128(halves + 1));
@@ -30,30 +36,167 @@ static inline pair load_bf16(const void *p) {
         _mm256_castsi256_ps(_mm256_slli_epi32(low, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
 }
 
+MARTLET_INLINE void store(float *p, pair v) {
+    _mm256_storeu_ps(p, v.low);
+    _mm256_storeu_ps(p + 8, v.high);
+}
+
+MARTLET_INLINE pair times(pair a, pair b) {
+    return (pair){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+
+/// a * b + c, rounded once.
+MARTLET_INLINE pair times_plus(pair a, pair b, pair c) {
+    return (pair){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+
+/// a * b - c, rounded once.
+MARTLET_INLINE pair times_minus(pair a, pair b, pair c) {
+    return (pair){_mm256_fmsub_ps(a.low, b.low, c.low), _mm256_fmsub_ps(a.high, b.high, c.high)};
+}
+
+/// The sixteen rows' bytes of item `index`.
+MARTLET_INLINE __m128i bytes_at(const uint8_t *items, size_t index) {
+    return _mm_loadu_si128((const __m128i *)(items + index * ROWS));
+}
+
 /// Sixteen signed bytes.
-static inline pair from_bytes(__m128i bytes) {
+MARTLET_INLINE pair from_bytes(__m128i bytes) {
     return (pair){
         _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
         _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes)))};
 }
 
-static inline pair times(pair a, pair b) {
-    return (pair){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+/// Each byte shifted right by `count`, then masked.
+MARTLET_INLINE __m128i bits_of(__m128i bytes, size_t count, char mask) {
+    return _mm_and_si128(_mm_srl_epi16(bytes, _mm_cvtsi32_si128((int)count)), _mm_set1_epi8(mask));
 }
 
-/// a * b + c, rounded once.
-static inline pair times_plus(pair a, pair b, pair c) {
-    return (pair){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+/// 32 columns of a panel, to be read in order. What the fields hold depends on the type.
+typedef struct columns {
+    /// Plain items, or the bytes of the quants' lower bits, and how far these are shifted.
+    const uint8_t *quants;
+    size_t shift;
+    /// Bytes of the quants' upper bits, and how far these are shifted.
+    const uint8_t *upper;
+    size_t upper_shift;
+    /// Factor, and what is added or subtracted; Q6_K: the factors of columns 0-15 and 16-31.
+    pair scale, other;
+    /// Words of fifth bits, the next column's lowest.
+    __m256i fifths[2];
+} columns;
+
+/// d * scale and dmin * minimum of sub-block `j` of a Q4_K or Q5_K block, both exact.
+MARTLET_INLINE void open_scales_k4(const uint8_t *block, size_t j, columns *c) {
+    const uint8_t *packed = block + 4 * ROWS;
+    __m128i scale, minimum;
+    if (j < 4) {
+        scale = bits_of(bytes_at(packed, j), 0, 63);
+        minimum = bits_of(bytes_at(packed, j + 4), 0, 63);
+    } else {
+        const __m128i last = bytes_at(packed, j + 4);
+        scale = _mm_or_si128(bits_of(last, 0, 15), _mm_slli_epi16(bits_of(bytes_at(packed, j - 4), 6, 3), 4));
+        minimum = _mm_or_si128(bits_of(last, 4, 15), _mm_slli_epi16(bits_of(bytes_at(packed, j), 6, 3), 4));
+    }
+    c->scale = times(load_f16(block), from_bytes(scale));
+    c->other = times(load_f16(block + 2 * ROWS), from_bytes(minimum));
 }
 
-/// a * b - c, rounded once.
-static inline pair times_minus(pair a, pair b, pair c) {
-    return (pair){_mm256_fmsub_ps(a.low, b.low, c.low), _mm256_fmsub_ps(a.high, b.high, c.high)};
+MARTLET_INLINE void open_k6(const uint8_t *block, size_t j, columns *c) {
+    const size_t half = j / 4, quarter = j % 4;
+    const uint8_t *scales = block + (192 + 8 * half + 2 * quarter) * ROWS;
+    const pair d = load_f16(block + 208 * ROWS);
+    c->quants = block + (64 * half + 32 * (quarter % 2)) * ROWS;
+    c->shift = quarter < 2 ? 0 : 4;
+    c->upper = block + (128 + 32 * half) * ROWS;
+    c->upper_shift = 2 * quarter;
+    c->scale = times(d, from_bytes(bytes_at(scales, 0)));
+    c->other = times(d, from_bytes(bytes_at(scales, 1)));
 }
 
-static inline void store(float *p, pair v) {
-    _mm256_storeu_ps(p, v.low);
-    _mm256_storeu_ps(p + 8, v.high);
+/// Columns [first, first + 32) of a panel of a constant type; `first` is a multiple of 32.
+MARTLET_INLINE columns open_columns(const martlet_dtype dtype, const uint8_t *panel, size_t first) {
+    const size_t elements = martlet_block_elements(dtype);
+    const uint8_t *block = panel + first / elements * (ROWS * martlet_block_bytes(dtype));
+    const size_t j = first % elements / 32;
+    const bool has_minimum = dtype == MARTLET_Q4_1 || dtype == MARTLET_Q5_1;
+    const bool has_fifths = dtype == MARTLET_Q5_0 || dtype == MARTLET_Q5_1;
+    columns c;
+    switch (dtype) {
+    case MARTLET_F32:
+    case MARTLET_F16:
+    case MARTLET_BF16: c.quants = block; break;
+    case MARTLET_Q4_K:
+    case MARTLET_Q5_K:
+        open_scales_k4(block, j, &c);
+        c.shift = j % 2 ? 4 : 0;
+        c.quants = block + ((dtype == MARTLET_Q5_K ? 48 : 16) + 32 * (j / 2)) * ROWS;
+        c.upper = block + 16 * ROWS;
+        c.upper_shift = j;
+        break;
+    case MARTLET_Q6_K: open_k6(block, j, &c); break;
+    default:
+        c.scale = load_f16(block);
+        c.quants = block + 2 * ROWS;
+        if (has_minimum) {
+            c.other = load_f16(c.quants);
+            c.quants += 2 * ROWS;
+        }
+        if (has_fifths) {
+            const __m256i *words = (const __m256i *)c.quants;
+            c.fifths[0] = _mm256_loadu_si256(words);
+            c.fifths[1] = _mm256_loadu_si256(words + 1);
+            c.quants += 4 * ROWS;
+        }
+        break;
+    }
+    return c;
+}
+
+/// Sixteen quants of five bits as f32: nibbles plus `clear` or `set` by the next fifth bit of each row.
+MARTLET_INLINE pair with_fifth_bits(__m128i nibbles, columns *c, int clear, int set) {
+    const __m256 no = _mm256_castsi256_ps(_mm256_set1_epi32(clear)), yes = _mm256_castsi256_ps(_mm256_set1_epi32(set));
+    const __m256 low = _mm256_castsi256_ps(_mm256_slli_epi32(c->fifths[0], 31));
+    const __m256 high = _mm256_castsi256_ps(_mm256_slli_epi32(c->fifths[1], 31));
+    c->fifths[0] = _mm256_srli_epi32(c->fifths[0], 1);
+    c->fifths[1] = _mm256_srli_epi32(c->fifths[1], 1);
+    const __m256i lower = _mm256_cvtepu8_epi32(nibbles);
+    const __m256i upper = _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(nibbles, nibbles));
+    return (pair){
+        _mm256_cvtepi32_ps(_mm256_add_epi32(lower, _mm256_castps_si256(_mm256_blendv_ps(no, yes, low)))),
+        _mm256_cvtepi32_ps(_mm256_add_epi32(upper, _mm256_castps_si256(_mm256_blendv_ps(no, yes, high))))};
+}
+
+/// Quants whose upper bits, `mask` after the shift, stand above the four lower ones.
+MARTLET_INLINE __m128i with_upper_bits(const columns *c, size_t l, char mask) {
+    const __m128i lower = bits_of(bytes_at(c->quants, l), c->shift, 15);
+    return _mm_or_si128(lower, _mm_slli_epi16(bits_of(bytes_at(c->upper, l), c->upper_shift, mask), 4));
+}
+
+/// Column `16 * half + l` of the 32, `l` below 16; `half` is a constant, and columns are taken in order. Plain types
+/// take `l` up to 31 with half 0.
+MARTLET_INLINE pair take_column(const martlet_dtype dtype, columns *c, const size_t half, size_t l) {
+    const size_t i = 16 * half + l;
+    switch (dtype) {
+    case MARTLET_F32: return load_f32((const float *)c->quants + i * ROWS);
+    case MARTLET_F16: return load_f16(c->quants + 2 * i * ROWS);
+    case MARTLET_BF16: return load_bf16(c->quants + 2 * i * ROWS);
+    case MARTLET_Q8_0: return times(from_bytes(bytes_at(c->quants, i)), c->scale);
+    case MARTLET_Q4_K:
+        return times_minus(from_bytes(bits_of(bytes_at(c->quants, i), c->shift, 15)), c->scale, c->other);
+    case MARTLET_Q5_K: return times_minus(from_bytes(with_upper_bits(c, i, 1)), c->scale, c->other);
+    case MARTLET_Q6_K:
+        return times(
+            from_bytes(_mm_sub_epi8(with_upper_bits(c, i, 3), _mm_set1_epi8(32))), half ? c->other : c->scale);
+    default: break;
+    }
+    const __m128i nibbles = bits_of(bytes_at(c->quants, l), 4 * half, 15);
+    switch (dtype) {
+    case MARTLET_Q4_0: return times(from_bytes(_mm_sub_epi8(nibbles, _mm_set1_epi8(8))), c->scale);
+    case MARTLET_Q4_1: return times_plus(from_bytes(nibbles), c->scale, c->other);
+    case MARTLET_Q5_0: return times(with_fifth_bits(nibbles, c, -16, 0), c->scale);
+    default: return times_plus(with_fifth_bits(nibbles, c, 0, 16), c->scale, c->other);
+    }
 }
 
 #pragma clang attribute pop

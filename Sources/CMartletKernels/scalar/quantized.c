@@ -90,7 +90,9 @@ void martlet_unpack_panel_scalar(
     }
     for (size_t i = 0; i < count; i++) {
         const uint8_t *block = blocks + (first + i) / elements * bytes;
-        for (size_t row = 0; row < ROWS; row++) tile[i * ROWS + row] = value_at(dtype, block, (first + i) % elements, row);
+        for (size_t row = 0; row < ROWS; row++) {
+            tile[i * ROWS + row] = value_at(dtype, block, (first + i) % elements, row);
+        }
     }
 }
 
