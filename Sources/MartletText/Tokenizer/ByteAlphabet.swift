@@ -20,15 +20,28 @@ enum ByteAlphabet {
         return table
     }()
 
-    /// Appends the bytes that `spelling` spells; false, and nothing appended, if a character is not of the alphabet.
-    static func append(_ spelling: String, to output: inout [UInt8]) -> Bool {
+    /// Appends the bytes that `spelling`, in UTF-8, spells; false, and nothing appended, if a character is not of the
+    /// alphabet.
+    static func append(_ spelling: some Sequence<UInt8>, to output: inout [UInt8]) -> Bool {
         let start = output.count
-        for scalar in spelling.unicodeScalars {
-            guard scalar.value < bytes.count, bytes[Int(scalar.value)] >= 0 else {
+        var lead: Int?
+        for unit in spelling {
+            // The alphabet's characters take one or two bytes.
+            let value: Int
+            if let high = lead {
+                value = high << 6 | Int(unit & 0x3F)
+                lead = nil
+            } else if unit >= 0xC0 && unit < 0xE0 {
+                lead = Int(unit & 0x1F)
+                continue
+            } else {
+                value = unit < 0x80 ? Int(unit) : .max
+            }
+            guard value < bytes.count, bytes[value] >= 0 else {
                 output.removeSubrange(start...)
                 return false
             }
-            output.append(UInt8(truncatingIfNeeded: bytes[Int(scalar.value)]))
+            output.append(UInt8(truncatingIfNeeded: bytes[value]))
         }
         return true
     }

@@ -43,7 +43,9 @@ struct BytePairMerger {
             if token >= 0 { tokens.append(token) } else if let unknown { tokens.append(unknown) }
         }
         pairs.removeAll(keepingCapacity: true)
-        for index in tokens.indices.dropLast() { pairs.append(merges.merge(tokens[index], tokens[index + 1])) }
+        if tokens.count > 1 {
+            for index in 0..<tokens.count - 1 { pairs.append(merges.merge(tokens[index], tokens[index + 1])) }
+        }
         if tokens.count <= searchedCount {
             mergeBySearch()
             output.append(contentsOf: tokens)
@@ -59,21 +61,33 @@ struct BytePairMerger {
 
     /// Performs the most urgent merge, the leftmost of equals, until none is left.
     private mutating func mergeBySearch() {
-        while true {
-            var best = MergeTable.none
-            var index = 0
-            for (candidate, merge) in pairs.enumerated() where merge < best {
-                best = merge
-                index = candidate
+        let merges = merges
+        var steps = 0
+        var count = tokens.count
+        tokens.withUnsafeMutableBufferPointer { tokens in
+            pairs.withUnsafeMutableBufferPointer { pairs in
+                while count > 1 {
+                    var best = MergeTable.none
+                    var index = 0
+                    for candidate in 0..<count - 1 where pairs[candidate] < best {
+                        best = pairs[candidate]
+                        index = candidate
+                    }
+                    steps += count
+                    guard best != MergeTable.none else { return }
+                    count -= 1
+                    tokens[index] = MergeTable.result(of: best)
+                    for gone in index + 1..<max(count, index + 1) {
+                        tokens[gone] = tokens[gone + 1]
+                        pairs[gone - 1] = pairs[gone]
+                    }
+                    if index > 0 { pairs[index - 1] = merges.merge(tokens[index - 1], tokens[index]) }
+                    if index + 1 < count { pairs[index] = merges.merge(tokens[index], tokens[index + 1]) }
+                }
             }
-            operations += pairs.count
-            guard best != MergeTable.none else { return }
-            tokens[index] = MergeTable.result(of: best)
-            tokens.remove(at: index + 1)
-            pairs.remove(at: index)
-            if index > 0 { pairs[index - 1] = merges.merge(tokens[index - 1], tokens[index]) }
-            if index < pairs.count { pairs[index] = merges.merge(tokens[index], tokens[index + 1]) }
         }
+        operations += steps
+        tokens.removeLast(tokens.count - count)
     }
 
     /// The same, with the merges in a heap. An entry is stale if the pair at its position has another rank by now.
@@ -124,18 +138,22 @@ struct BytePairMerger {
 
     private mutating func pop() -> UInt64? {
         guard let top = heap.first, let entry = heap.popLast() else { return nil }
-        guard !heap.isEmpty else { return top }
-        var position = 0
-        while true {
-            operations += 1
-            var child = 2 * position + 1
-            guard child < heap.count else { break }
-            if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
-            guard heap[child] < entry else { break }
-            heap[position] = heap[child]
-            position = child
+        var steps = 1
+        heap.withUnsafeMutableBufferPointer { heap in
+            guard !heap.isEmpty else { return }
+            var position = 0
+            while true {
+                var child = 2 * position + 1
+                guard child < heap.count else { break }
+                if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
+                guard heap[child] < entry else { break }
+                heap[position] = heap[child]
+                position = child
+                steps += 1
+            }
+            heap[position] = entry
         }
-        heap[position] = entry
+        operations += steps
         return top
     }
 }

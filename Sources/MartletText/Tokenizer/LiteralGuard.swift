@@ -1,8 +1,8 @@
 import MartletCore
 
 extension Tokenizer {
-    /// A noncharacter that keeps text from being read as an added token: no added token matches across one, and `encode`
-    /// then drops it. `<U+FDD0|user|>` is the seven characters, never the token.
+    /// A noncharacter that keeps text from being read as an added token: none matches across one, and `encode` then
+    /// drops it. `<U+FDD0|user|>` is the seven characters, never the token.
     package static let guardScalar: Unicode.Scalar = Unicode.Scalar(UInt16(0xFDD0)) ?? "\0"
 
     /// `text`, which is not to be trusted, with a guard inside every occurrence of a control token, and where it ends

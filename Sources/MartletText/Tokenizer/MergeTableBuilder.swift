@@ -10,7 +10,9 @@ struct MergeTableBuilder {
     private var joined: [UInt8] = []
 
     init(count: Int, vocabulary: Vocabulary, faults: TokenizerFaults) throws(TokenizerError) {
-        guard count <= MergeTable.maxCount else { throw faults.fault(faults.mergesField, "more than \(MergeTable.maxCount)") }
+        guard count <= MergeTable.maxCount else {
+            throw faults.fault(faults.mergesField, "more than \(MergeTable.maxCount)")
+        }
         table = MergeTable(capacity: count)
         self.vocabulary = vocabulary
         self.faults = faults
@@ -18,30 +20,35 @@ struct MergeTableBuilder {
 
     /// The next merge, as "left right".
     mutating func append(_ line: String) throws(TokenizerError) {
-        let parts = line.utf8.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
-        guard parts.count == 2 else { throw faults.fault(faults.mergesField, "merge \(count) is not two tokens") }
-        try append(String(line[parts[0].startIndex..<parts[0].endIndex]), String(line[parts[1].startIndex...]))
+        let units = line.utf8
+        guard let space = units.firstIndex(of: UInt8(ascii: " ")) else {
+            throw faults.fault(faults.mergesField, "merge \(count) is not two tokens")
+        }
+        try append(line[..<space], line[units.index(after: space)...])
     }
 
     /// The next merge.
-    mutating func append(_ left: String, _ right: String) throws(TokenizerError) {
-        let leftToken = try token(left)
-        let rightToken = try token(right)
+    mutating func append(_ left: some StringProtocol, _ right: some StringProtocol) throws(TokenizerError) {
         joined.removeAll(keepingCapacity: true)
-        joined.append(contentsOf: vocabulary.bytes(of: leftToken))
-        joined.append(contentsOf: vocabulary.bytes(of: rightToken))
-        guard let result = joined.withUnsafeBufferPointer({ vocabulary.token($0) }) else {
-            throw faults.fault(
-                faults.mergesField, "merge \(count) makes \(TokenizerFile.quoted(left + right)), which is no token")
+        let isLeftSpelled = ByteAlphabet.append(left.utf8, to: &joined)
+        let cut = joined.count
+        let isRightSpelled = ByteAlphabet.append(right.utf8, to: &joined)
+        let tokens = joined.withUnsafeBufferPointer { joined in
+            (
+                left: isLeftSpelled ? vocabulary.token(UnsafeBufferPointer(rebasing: joined[..<cut])) : nil,
+                right: isRightSpelled ? vocabulary.token(UnsafeBufferPointer(rebasing: joined[cut...])) : nil,
+                whole: vocabulary.token(joined)
+            )
         }
-        table.insert(left: leftToken, right: rightToken, rank: count, result: result)
+        guard let leftToken = tokens.left else { throw unknown(String(left)) }
+        guard let rightToken = tokens.right else { throw unknown(String(right)) }
+        guard let whole = tokens.whole else { throw unknown(String(left) + String(right)) }
+        table.insert(left: leftToken, right: rightToken, rank: count, result: whole)
         count += 1
     }
 
-    private func token(_ spelling: String) throws(TokenizerError) -> TokenID {
-        guard let token = vocabulary.token(spelled: spelling) else {
-            throw faults.fault(faults.mergesField, "merge \(count) names \(TokenizerFile.quoted(spelling)), which is no token")
-        }
-        return token
+    private func unknown(_ spelling: String) -> TokenizerError {
+        faults.fault(
+            faults.mergesField, "merge \(count) needs \(TokenizerFile.quoted(spelling)), which is no token")
     }
 }

@@ -14,7 +14,7 @@ struct PreTokenizerReader {
             steps = list
         }
         guard let last = steps.last, last["type"]?.string == "ByteLevel" else {
-            throw faults.fault("pre_tokenizer", "\(TokenizerFile.name(of: steps[steps.count - 1])) does not end in ByteLevel")
+            throw faults.fault("pre_tokenizer", "\(TokenizerFile.name(of: value)) does not end in ByteLevel")
         }
         if last["add_prefix_space"]?.bool ?? true {
             throw faults.fault("pre_tokenizer.add_prefix_space", "true is not supported")

@@ -7,8 +7,8 @@ package struct Tokenizer: Sendable {
 
     init(definition: TokenizerDefinition) { self.definition = definition }
 
-    /// Reads a `tokenizer.json`, named `file` in errors. `configuration`: `tokenizer_config.json`, for added tokens that
-    /// only that file has and for the names of special tokens. Throws for what we do not build, by field.
+    /// Reads a `tokenizer.json`, named `file` in errors. `configuration`: `tokenizer_config.json`, for added tokens
+    /// that only that file has and for the names of special tokens. Throws for what we do not build, by field.
     package init(
         tokenizerJSON: some Collection<UInt8>, file: String, configuration: JSONValue?
     ) throws(TokenizerError) {

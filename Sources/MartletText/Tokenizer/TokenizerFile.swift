@@ -125,15 +125,19 @@ struct TokenizerFile {
 
     // MARK: - Names
 
-    private func names(_ configuration: JSONValue?, added: [AddedToken], _ vocabulary: Vocabulary) -> SpecialTokenNames {
+    private func names(
+        _ configuration: JSONValue?, added: [AddedToken], _ vocabulary: Vocabulary
+    ) -> SpecialTokenNames {
         func token(_ key: String) -> TokenID? {
-            guard let value = configuration?[key], let text = value.string ?? value["content"]?.string else { return nil }
+            guard let value = configuration?[key], let text = value.string ?? value["content"]?.string else {
+                return nil
+            }
             return added.first { $0.content == text }?.id ?? vocabulary.token(spelled: text)
         }
         return SpecialTokenNames(
             bos: token("bos_token"), eos: token("eos_token"), endOfTurn: nil, padding: token("pad_token"))
     }
 
-    /// At most 40 characters of a name from a file.
-    static func quoted(_ text: String) -> String { "\"\(text.prefix(40))\"" }
+    /// The start of a name from a file: at most 40 scalars.
+    static func quoted(_ text: String) -> String { "\"\(String(text.unicodeScalars.prefix(40)))\"" }
 }

@@ -27,9 +27,11 @@ struct Vocabulary: Sendable {
         starts.reserveCapacity(spellings.count + 1)
         for (index, spelling) in spellings.enumerated() {
             let id = TokenID(truncatingIfNeeded: index)
-            let isSpelled = spelling.map { ByteAlphabet.append($0, to: &arena) } ?? false
+            let isSpelled = spelling.map { ByteAlphabet.append($0.utf8, to: &arena) } ?? false
             if let spelling, !isSpelled { arena.append(contentsOf: spelling.utf8) }
-            guard let end = UInt32(exactly: arena.count) else { throw faults.fault(faults.vocabularyField, "too many bytes") }
+            guard let end = UInt32(exactly: arena.count) else {
+                throw faults.fault(faults.vocabularyField, "too many bytes")
+            }
             starts.append(end)
             if isSpelled, let other = insert(id) {
                 throw faults.fault(faults.vocabularyField, "ids \(other) and \(id) are the same token")
@@ -93,7 +95,8 @@ struct Vocabulary: Sendable {
     /// Token of that spelling.
     func token(spelled spelling: String) -> TokenID? {
         var bytes: [UInt8] = []
-        guard ByteAlphabet.append(spelling, to: &bytes) else { return unspelled[Array(spelling.utf8)] }
+        bytes.reserveCapacity(spelling.utf8.count)
+        guard ByteAlphabet.append(spelling.utf8, to: &bytes) else { return unspelled[Array(spelling.utf8)] }
         return bytes.isEmpty ? nil : bytes.withUnsafeBufferPointer { token($0) }
     }
 
@@ -105,6 +108,8 @@ struct Vocabulary: Sendable {
     }
 
     private static func equal(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Bool {
-        left.count == right.count && left.elementsEqual(right)
+        guard left.count == right.count else { return false }
+        for index in 0..<left.count where left[index] != right[index] { return false }
+        return true
     }
 }

@@ -13,8 +13,8 @@ struct VocabularyAssembly {
         let vocabulary = try Vocabulary(spellings: spellings, faults: faults)
         for token in added {
             if let id = vocabulary.token(spelled: token.content), id != token.id {
-                throw faults.fault(
-                    "added_tokens", "\(TokenizerFile.quoted(token.content)) has id \(token.id), but \(id) in the vocabulary")
+                let name = TokenizerFile.quoted(token.content)
+                throw faults.fault("added_tokens", "\(name) has id \(token.id), but \(id) in the vocabulary")
             }
             if Int(token.id) < spellings.count, let spelling = spellings[Int(token.id)],
                 !spelling.utf8.elementsEqual(token.content.utf8) {

@@ -93,27 +93,27 @@ struct TokenizerFixture {
     }
 }
 
-/// Every expectation of a fixture, against a tokenizer. Returns the number of lines that were compared.
-@discardableResult
-func compare(_ tokenizer: Tokenizer, _ fixture: TokenizerFixture, lines: [String]) throws -> Int {
+/// Every expectation of a fixture, against a tokenizer: what differs.
+func differences(_ tokenizer: Tokenizer, _ fixture: TokenizerFixture, lines: [String]) throws -> [String] {
     let expected = fixture.expected
+    var differences: [String] = []
+    func check(_ name: String, _ isEqual: Bool) { if !isEqual { differences.append("\(fixture.name): \(name)") } }
+
     let encoded = lines.map { tokenizer.encode($0, addSpecialTokens: false) }
     let blockLines = try #require(expected["blockLines"]?.integer)
-    let blocks = try #require(expected["blocks"]?.array)
-    for (index, block) in blocks.enumerated() {
+    for (index, block) in try #require(expected["blocks"]?.array).enumerated() {
         let range = index * blockLines..<min((index + 1) * blockLines, lines.count)
-        #expect(
-            TokenizerFixture.digest(encoded[range]) == block.string, "\(fixture.name): a line of \(range) differs")
+        check("ids of a line in \(range)", TokenizerFixture.digest(encoded[range]) == block.string)
     }
-    #expect(lines.count == expected["lines"]?.integer)
-    #expect(encoded.reduce(0) { $0 + $1.count } == expected["tokens"]?.integer)
-    #expect(TokenizerFixture.digest(encoded) == expected["ids"]?.string)
+    check("lines", lines.count == expected["lines"]?.integer)
+    check("tokens", encoded.reduce(0) { $0 + $1.count } == expected["tokens"]?.integer)
+    check("ids", TokenizerFixture.digest(encoded) == expected["ids"]?.string)
     let texts = encoded.map { tokenizer.decode($0, skipSpecialTokens: false) }
-    #expect(TokenizerFixture.digest(texts: texts) == expected["text"]?.string)
+    check("text", TokenizerFixture.digest(texts: texts) == expected["text"]?.string)
     let plain = encoded.map { tokenizer.decode($0, skipSpecialTokens: true) }
-    #expect(TokenizerFixture.digest(texts: plain) == expected["textWithoutSpecial"]?.string)
+    check("text without special", TokenizerFixture.digest(texts: plain) == expected["textWithoutSpecial"]?.string)
     let broken = try TokenizerFixture.broken(in: fixture.folder)
     let repaired = broken.map { tokenizer.encode(utf8: $0, addSpecialTokens: false) }
-    #expect(TokenizerFixture.digest(repaired) == expected["brokenIDs"]?.string)
-    return encoded.count
+    check("ids of broken bytes", TokenizerFixture.digest(repaired) == expected["brokenIDs"]?.string)
+    return differences
 }

@@ -124,7 +124,7 @@ import Testing
     @Test func addsTheTokensThatOnlyTheConfigurationHas() throws {
         let configuration = try JSONParser.parse(
             #"""
-            {"added_tokens_decoder": {"4": {"content": "<s>", "special": true}, "5": {"content": "<x>", "special": false}},
+            {"added_tokens_decoder": {"4": {"content": "<s>", "special": true}, "5": {"content": "<x>"}},
              "bos_token": "<s>", "eos_token": {"content": "<x>"}, "pad_token": null}
             """#)
         let tokenizer = try Tokenizer(

@@ -9,7 +9,9 @@ import Testing
     func encodesAndDecodesAsHuggingFaceDoes(_ name: String) throws {
         let fixture = try TokenizerFixture(name)
         let tokenizer = try fixture.tokenizer()
-        #expect(try compare(tokenizer, fixture, lines: try TokenizerFixture.lines()) == 2000)
+        let lines = try TokenizerFixture.lines()
+        #expect(lines.count == 2000)
+        #expect(try differences(tokenizer, fixture, lines: lines) == [])
         #expect(tokenizer.vocabularyCount == fixture.expected["vocabulary"]?.integer)
         let withSpecial = fixture.expected["withSpecial"]?.array?.compactMap(\.integer).map(TokenID.init)
         #expect(tokenizer.encode("it's 中文", addSpecialTokens: true) == withSpecial)
