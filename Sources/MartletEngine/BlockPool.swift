@@ -12,10 +12,10 @@ package struct BlockPool: ~Copyable {
     private var referenceCounts: [Int32]
     private var generations: [UInt32]
     private var isFree: [Bool]
-    private(set) var usedCount = 0
+    package private(set) var usedCount = 0
     /// Releases and retains with a handle of another generation or without a reference. Anything but 0 is a bug;
     /// the block then stays where it is, since a lost block is better than a shared one.
-    private(set) var faultCount: UInt64 = 0
+    package private(set) var faultCount: UInt64 = 0
 
     package init(blockCount: Int) {
         free = (0..<blockCount).reversed().map { BlockID($0) }

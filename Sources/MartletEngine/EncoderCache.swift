@@ -18,11 +18,11 @@ package struct EncoderCache {
     private var hashes: [ImageID: Digest] = [:]
     private var nextID: ImageID = 1
     private var useCount: UInt64 = 0
-    private(set) var residentTokens = 0
+    package private(set) var residentTokens = 0
     /// Images that left; the next plan tells the runner.
-    private(set) var pendingReleases: [ImageID] = []
+    package private(set) var pendingReleases: [ImageID] = []
     /// Images that came; the runner gets their pixels before the plan.
-    private(set) var pendingRegistrations: [ImageRegistration] = []
+    package private(set) var pendingRegistrations: [ImageRegistration] = []
 
     package init(tokenBudget: Int) { self.tokenBudget = tokenBudget }
 

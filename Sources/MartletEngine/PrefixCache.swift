@@ -10,7 +10,7 @@ package struct PrefixCache: ~Copyable {
     private var oldest: BlockID?
     private var newest: BlockID?
     /// Blocks that could be evicted now.
-    private(set) var evictableCount = 0
+    package private(set) var evictableCount = 0
 
     package init(blockCount: Int) {
         previous = Array(repeating: nil, count: blockCount)

@@ -256,6 +256,19 @@ import Testing
         #expect(simulation.outcomes[1]?[0]?.tokens.count == 99)
     }
 
+    @Test func blocksAreFreeOnlyWhenNoStepNamesThem() throws {
+        let simulation = simulation(.small(depth: 3)) { $0.enablePrefixCaching = false }
+        try simulation.add(GenerationRequest(tokens(9), maxTokens: 99), id: 1)
+        for _ in 0..<4 { simulation.step() }
+        #expect(simulation.tickets.count == 2)
+        simulation.cancel(1)
+        #expect(simulation.statistics.usedBlockCount == 3)
+        simulation.step()
+        #expect(simulation.statistics.usedBlockCount == 3, "one step is still in flight")
+        simulation.step()
+        #expect(simulation.statistics.usedBlockCount == 0 && simulation.isIdle)
+    }
+
     // MARK: Order
 
     @Test func lowerPriorityValuesGoFirst() throws {
