@@ -1,3 +1,4 @@
+import MartletCore
 import MartletText
 import MartletVision
 
@@ -15,6 +16,12 @@ package struct ServerConfiguration: Sendable {
     /// Between the comments that keep an idle stream open; nil = none.
     package var keepAliveSeconds: Double? = 15
     package var contentFormat = ContentFormat.auto
+    /// Template arguments for what a request's own do not say (`--default-chat-template-kwargs`).
+    package var templateArguments = JSONObject()
+    /// Thoughts stay in the content even when a request wants them apart, for clients that read nothing else.
+    package var keepsReasoningInContent = false
+    /// Every stream ends with its usage, asked for or not.
+    package var forcesUsage = false
     /// Shrink images whose prompt does not fit the context, instead of refusing it (D16).
     package var fitsImages = true
     /// `file:` URLs may name files under this directory; nil = none.

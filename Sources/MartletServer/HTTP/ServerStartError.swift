@@ -6,7 +6,12 @@ package struct ServerStartError: Error, CustomStringConvertible, Equatable {
     package let description: String
 
     init(_ error: IOError, host: String, port: Int) {
-        switch error.errnoCode {
+        self.init(code: error.errnoCode, reason: error.description, host: host, port: port)
+    }
+
+    /// `code`: an `errno` of `bind` or `listen`.
+    package init(code: Int32, reason: String, host: String, port: Int) {
+        switch code {
         case EADDRINUSE:
             let holder = PortHolder.find(port: port).map { " It is held by \($0)." } ?? ""
             description = "Port \(port) on \(host) is already in use.\(holder) Stop that process, or choose another "
@@ -17,7 +22,7 @@ package struct ServerStartError: Error, CustomStringConvertible, Equatable {
         case EADDRNOTAVAIL:
             description = "\(host) is no address of this machine. Use `--host 0.0.0.0` to listen on all of them."
         default:
-            description = "Cannot listen on \(host):\(port): \(error.description)"
+            description = "Cannot listen on \(host):\(port): \(reason)"
         }
     }
 }

@@ -22,7 +22,7 @@ struct AnswerHandler: Sendable {
                 return (plan, prompt.prompt.tokens.count, prompt.imageTokenCount)
             }, choicesPerGeneration: options.sampling.choiceCount)
         let source = try await submit(prompts, options: options)
-        var run = AnswerRun(answer: answer, writer: writer, includesUsage: options.includesUsage, source: source)
+        var run = AnswerRun(answer: answer, writer: writer, includesUsage: options.includesUsage || forcesUsage, source: source)
         let watch = await exchange.context.wasActive ? exchange.context.connectionWatch() : nil
         if exchange.context.wasActive, watch == nil { source.disconnect() }
         watch?.begin { source.disconnect() }

@@ -25,7 +25,7 @@ struct RequestPreparation: Sendable {
             rendered = try chat.render(
                 messages: Self.chatMessages(request.messages), format: configuration.contentFormat,
                 addGenerationPrompt: request.addsGenerationPrompt,
-                continueFinalMessage: request.continuesFinalMessage, templateArguments: request.templateArguments,
+                continueFinalMessage: request.continuesFinalMessage, templateArguments: templateArguments(request),
                 enableThinking: request.enablesThinking, now: now)
         } catch { throw APIError(error) }
         let tokens = model.tokenizer.encode(rendered.text, addSpecialTokens: request.addsSpecialTokens)
@@ -42,10 +42,17 @@ struct RequestPreparation: Sendable {
     /// `return_reasoning: true` takes thoughts apart, `false` drops them, absent leaves it to the model.
     func reasoningMode(_ request: ChatCompletionRequest) -> ReasoningMode {
         switch request.returnsReasoning {
-        case true?: .separate
+        case true?: configuration.keepsReasoningInContent ? .inContent : .separate
         case false?: .drop
         case nil: model.reasoning
         }
+    }
+
+    /// The server's, and the request's over them.
+    private func templateArguments(_ request: ChatCompletionRequest) -> JSONObject {
+        var arguments = configuration.templateArguments
+        for (name, value) in request.templateArguments.entries { arguments[name] = value }
+        return arguments
     }
 
     /// Images are numbered in the order of the wire.
