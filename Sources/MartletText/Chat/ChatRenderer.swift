@@ -88,8 +88,8 @@ package struct ChatRenderer: Sendable {
     }
 
     private static func namesAnswerTags(_ template: ChatTemplate) -> Bool {
-        names("<answer>", template)
-            || names("[gMASK]", template) && names("<|begin_of_image|>", template) && !names("enable_thinking", template)
+        let isGLMVision = names("[gMASK]", template) && names("<|begin_of_image|>", template)
+        return names("<answer>", template) || isGLMVision && !names("enable_thinking", template)
     }
 
     /// What the server itself tells every template.

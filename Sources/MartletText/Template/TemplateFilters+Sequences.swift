@@ -9,7 +9,9 @@ extension TemplateInterpreter {
             try charge(text.utf8.count / 4)
             return try self.text(String(String.UnicodeScalarView(text.unicodeScalars.reversed())))
         }
-        let items = try elements(of: value)
+        // What is empty, be it no sequence at all, maps and selects to nothing.
+        let isLazy = ["map", "select", "reject", "selectattr", "rejectattr"].contains(name)
+        let items = isLazy && !value.isTrue ? [] : try elements(of: value)
         try charge(items.count)
         switch name {
         case "first": return items.first ?? .undefined("the sequence is empty")

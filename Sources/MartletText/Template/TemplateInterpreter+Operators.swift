@@ -49,7 +49,9 @@ extension TemplateInterpreter {
         return Array(repeatElement(items, count: items.isEmpty ? 0 : max(count, 0)).joined())
     }
 
-    private func whole(_ operation: TemplateOperator, _ left: Int, _ right: Int) throws(TemplateError) -> TemplateValue {
+    private func whole(
+        _ operation: TemplateOperator, _ left: Int, _ right: Int
+    ) throws(TemplateError) -> TemplateValue {
         func checked(_ result: (partialValue: Int, overflow: Bool)) throws(TemplateError) -> TemplateValue {
             guard !result.overflow else { throw TemplateError(.limit, "an integer beyond 64 bits") }
             return .integer(result.partialValue)

@@ -8,8 +8,8 @@ extension TemplateInterpreter {
     ]
     /// Those that look at bytes, not at characters.
     private static let searchingMethods: Set<String> = [
-        "split", "strip", "lstrip", "rstrip", "startswith", "endswith", "removeprefix", "removesuffix", "replace", "find",
-        "index", "count", "partition",
+        "split", "strip", "lstrip", "rstrip", "startswith", "endswith", "removeprefix", "removesuffix", "replace",
+        "find", "index", "count", "partition",
     ]
     static let sequenceMethods: Set<String> = [
         "index", "count", "copy", "append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear",
@@ -227,7 +227,8 @@ extension TemplateInterpreter {
         let part = parts[0]
         switch name {
         case "removeprefix":
-            return .string(text.utf8.starts(with: part.utf8) ? String(text.utf8.dropFirst(part.utf8.count)) ?? "" : text)
+            let matches = text.utf8.starts(with: part.utf8)
+            return .string(matches ? String(text.utf8.dropFirst(part.utf8.count)) ?? "" : text)
         case "removesuffix":
             let matches = text.utf8.reversed().starts(with: part.utf8.reversed())
             return .string(matches ? String(text.utf8.dropLast(part.utf8.count)) ?? "" : text)

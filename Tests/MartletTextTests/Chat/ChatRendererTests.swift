@@ -73,7 +73,9 @@ import Testing
         let messages = [ChatMessage(role: "user", content: .parts([.text("a"), .text("b")]))]
         let prompt = try Self.renderer(source).render(messages: messages)
         #expect(prompt.text == "user: a\nb\n")
-        #expect(throws: ChatError.self) { try Self.renderer(source).render(messages: [Self.screenshot], format: .openai) }
+        #expect(throws: ChatError.self) {
+            try Self.renderer(source).render(messages: [Self.screenshot], format: .openai)
+        }
     }
 
     @Test func droppedImagesAreAnError() throws {
@@ -130,15 +132,18 @@ extension ChatRendererTests {
         for thinks in [nil, true] {
             #expect(try renderer.render(messages: messages, enableThinking: thinks).prefilled == "")
         }
-        let overridden = try renderer.render(
-            messages: messages, templateArguments: JSONObject([("enable_thinking", .bool(true))]), enableThinking: false)
+        let arguments = JSONObject([("enable_thinking", .bool(true))])
+        let overridden = try renderer.render(messages: messages, templateArguments: arguments, enableThinking: false)
         #expect(overridden.prefilled == "")
         let closed = try renderer.render(messages: messages, addGenerationPrompt: false, enableThinking: false)
         #expect(closed.prefilled == "")
     }
 
     @Test func templatesThatKnowTheVariableGetIt() throws {
-        let source = "[gMASK]<|begin_of_image|>{{ 'off' if enable_thinking is defined and not enable_thinking else 'on' }}"
+        let source = """
+            [gMASK]<|begin_of_image|>\
+            {{ 'off' if enable_thinking is defined and not enable_thinking else 'on' }}
+            """
         let renderer = try Self.renderer(source)
         #expect(!renderer.answerTags)
         #expect(try renderer.render(messages: []).text.hasSuffix("on"))

@@ -78,7 +78,8 @@ import Testing
                 (0..<count).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &random)] }.joined()
             }
             let text = word(Int.random(in: 0...24, using: &random))
-            let stops = (0..<Int.random(in: 0...3, using: &random)).map { _ in word(Int.random(in: 1...4, using: &random)) }
+            let stopCount = Int.random(in: 0...3, using: &random)
+            let stops = (0..<stopCount).map { _ in word(Int.random(in: 1...4, using: &random)) }
             let whole = Self.run([text], stops)
             let cut = Self.run(text.pieces(using: &random), stops)
             #expect(whole == cut, "\(text) \(stops)")
