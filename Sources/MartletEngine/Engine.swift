@@ -115,6 +115,13 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     private func launch(_ step: ScheduledStep) {
         do {
             for registration in step.registrations { try runner.register(registration.image, as: registration.id) }
+        } catch {
+            // An image the runner will not have says nothing about its health: it does not count towards the limit.
+            return deliver(
+                scheduler.fail(
+                    stepIndex: step.plan.index, message: "The image was refused: \(error)", now: clock.now()))
+        }
+        do {
             tickets.append(try runner.launch(step.plan))
         } catch {
             fail(step.plan.index, error)
