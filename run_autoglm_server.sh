@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Starts an OpenAI-compatible server; sets up what is missing first.
+#
+#   ./run_autoglm_server.sh                               a small demonstration model, named autoglm-phone-9b
+#   ./run_autoglm_server.sh --model PATH_OR_HUB_NAME      your model
+#   CUDA_VISIBLE_DEVICES=0,1 ./run_autoglm_server.sh …    two GPUs
+#
+# Every flag of `martlet serve` may follow; these are given unless you give them: --host 0.0.0.0 --port 8000
+# --max-model-len 4096 --served-model-name autoglm-phone-9b. MARTLET_BINARY names a binary to run instead of building one.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # started as `sh run_autoglm_server.sh`
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")" && pwd)"
+
+fail() { echo "run_autoglm_server.sh: $*" >&2; exit 1; }
+
+# Is --NAME (with - or _, as --NAME VALUE or --NAME=VALUE), or one of the short forms behind it, among the arguments?
+arguments=("$@")
+given() {
+    local name="$1" short="${2:-}" word
+    for word in ${arguments[@]+"${arguments[@]}"}; do
+        word="${word%%=*}"
+        [ -n "$short" ] && [ "$word" = "$short" ] && return 0
+        case "$word" in --*) [ "${word//_/-}" = "--$name" ] && return 0 ;; esac
+    done
+    return 1
+}
+
+if given help -h; then
+    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]:-$0}"
+    echo "Flags: docs/flags.md"
+    exit 0
+fi
+
+# The program.
+if [ -n "${MARTLET_BINARY:-}" ]; then
+    binary="$MARTLET_BINARY"
+    [ -x "$binary" ] || fail "MARTLET_BINARY=$binary is not a program."
+else
+    command -v swift >/dev/null || fail "swift is missing: install Swift 6.2 or newer, see https://www.swift.org/install"
+    "$root/Tools/setup.sh"
+    echo "Building martlet (the first time takes some minutes)"
+    swift build --package-path "$root" -c release --product martlet >&2
+    binary="$(swift build --package-path "$root" -c release --show-bin-path)/martlet"
+fi
+
+# The model: the first word, --model, or a configuration file's; else the small one.
+defaults=()
+has_model=no
+given model && has_model=yes
+given config && has_model=yes
+[ $# -gt 0 ] && [ "${1#-}" = "$1" ] && has_model=yes
+if [ "$has_model" = no ]; then
+    model="$("$root/Tools/default_model.sh")"
+    echo "No --model was given: serving SmolLM2-135M-Instruct, a small text model, under the name autoglm-phone-9b."
+    echo "It is no AutoGLM-Phone-9B. For that one: ./run_autoglm_server.sh --model zai-org/AutoGLM-Phone-9B"
+    defaults+=(--model "$model")
+fi
+given served-model-name || defaults+=(--served-model-name autoglm-phone-9b)
+given host || defaults+=(--host 0.0.0.0)
+given port || defaults+=(--port 8000)
+given max-model-len || defaults+=(--max-model-len 4096)
+
+# Devices. Tensor parallel = the number of visible GPUs, else 1; this version has no GPU backend yet, so it stays at 1.
+if [ -n "${CUDA_VISIBLE_DEVICES:-}" ] && [ "$CUDA_VISIBLE_DEVICES" != "-1" ]; then
+    count="$(tr ',' '\n' <<<"$CUDA_VISIBLE_DEVICES" | grep -c . || true)"
+    echo "CUDA_VISIBLE_DEVICES names $count GPU(s), which this version does not use yet: running on the CPU, tensor parallel size 1." >&2
+    defaults+=(--tensor-parallel-size 1)
+    # Sizes that were meant for GPUs would end the start.
+    kept=()
+    skip=no
+    for word in ${arguments[@]+"${arguments[@]}"}; do
+        if [ "$skip" = yes ]; then skip=no; continue; fi
+        name="${word%%=*}"
+        case "${name//_/-}" in
+            --tensor-parallel-size | -tp) [ "$word" = "$name" ] && skip=yes ;;
+            *) kept+=("$word") ;;
+        esac
+    done
+    arguments=(${kept[@]+"${kept[@]}"})
+elif ! given tensor-parallel-size -tp; then
+    defaults+=(--tensor-parallel-size 1)
+fi
+
+exec "$binary" serve ${arguments[@]+"${arguments[@]}"} "${defaults[@]}"
