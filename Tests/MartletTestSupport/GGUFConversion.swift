@@ -104,7 +104,8 @@ package struct GGUFConversion {
     private static func textName(_ name: String) -> String {
         var name = name.replacing(TensorName.textPrefix, with: "")
         let table = [
-            ("embed_tokens", "token_embd"), ("lm_head", "output"), ("layers.", "blk."), ("input_layernorm", "attn_norm"),
+            ("embed_tokens", "token_embd"), ("lm_head", "output"), ("layers.", "blk."),
+            ("input_layernorm", "attn_norm"),
             ("self_attn.q_proj", "attn_q"), ("self_attn.k_proj", "attn_k"), ("self_attn.v_proj", "attn_v"),
             ("self_attn.o_proj", "attn_output"), ("post_attention_layernorm", "ffn_norm"),
             ("post_self_attn_layernorm", "post_attention_norm"), ("post_mlp_layernorm", "post_ffw_norm"),

@@ -42,7 +42,8 @@ struct GGUFMetadata {
         }
         guard info.shape.count == rank, info.shape.allSatisfy({ ModelLimits.vocabulary.contains($0) }) else {
             throw ModelError(
-                file: file.path, field: "tensor \(name)", reason: "has shape \(info.shape), not a likely one of rank \(rank)")
+                file: file.path, field: "tensor \(name)",
+                reason: "has shape \(info.shape), not a likely one of rank \(rank)")
         }
         return info
     }

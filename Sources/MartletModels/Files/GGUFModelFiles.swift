@@ -63,18 +63,15 @@ struct GGUFModelFiles {
         return best?.file
     }
 
-    /// Paths of the directory's GGUF models, sorted; later parts of split ones are not models.
+    /// Paths of the directory's GGUF models, sorted; later parts of split ones are not models. Links are followed
+    /// wherever they lead: who listed the directory named them, no file did.
     private static func candidates(_ directory: CheckpointDirectory) throws(ModelError) -> [String] {
         let names = directory.names.filter { $0.hasSuffix(".gguf") && !GGUFFile.isLaterPart($0) }
         guard names.count <= maxSiblings else {
-            throw ModelError(file: directory.path, reason: "holds \(names.count) GGUF files; at most \(maxSiblings) are read")
+            throw ModelError(
+                file: directory.path, reason: "holds \(names.count) GGUF files; at most \(maxSiblings) are read")
         }
-        var paths: [String] = []
-        for name in names {
-            let path = try ModelFiles.weights { () throws(WeightError) in try directory.file(name) }
-            if let path { paths.append(path) }
-        }
-        return paths
+        return names.map { directory.path + "/" + $0 }
     }
 
     /// What `preprocessor_config.json` would say. The pixel limits are the original's: the vision file has none
@@ -93,7 +90,10 @@ struct GGUFModelFiles {
             JSONObject([
                 ("image_mean", try channels("image_mean", [0.48145466, 0.4578275, 0.40821073])),
                 ("image_std", try channels("image_std", [0.26862954, 0.26130258, 0.27577711])),
-                ("size", .object(JSONObject([("shortest_edge", .integer(12544)), ("longest_edge", .integer(9_633_792))]))),
+                (
+                    "size",
+                    .object(JSONObject([("shortest_edge", .integer(12544)), ("longest_edge", .integer(9_633_792))]))
+                ),
                 ("patch_size", .integer(Int64(vision.patchSize))),
                 ("temporal_patch_size", .integer(Int64(vision.temporalPatchSize))),
                 ("merge_size", .integer(Int64(vision.mergeSize))),

@@ -21,6 +21,14 @@ package struct ModelCache: Sendable {
             }
     }
 
+    /// The hub's name of the model whose snapshot `path` is in a Hugging Face cache, nil for other directories.
+    package static func hubName(ofSnapshot path: String) -> String? {
+        let pieces = URL(fileURLWithPath: path).standardizedFileURL.pathComponents
+        guard pieces.count >= 3, pieces[pieces.count - 2] == "snapshots" else { return nil }
+        let words = pieces[pieces.count - 3].split(separator: "--")
+        return words.count == 3 && words[0] == "models" ? "\(words[1])/\(words[2])" : nil
+    }
+
     /// The directory of a downloaded model. Throws an error that lists where it looked and how to download it.
     package func directory(of name: String) throws(ModelError) -> String {
         var looked: [String] = []
@@ -81,7 +89,9 @@ package struct ModelCache: Sendable {
 
     private var modelScopeCaches: [String] {
         var caches: [String] = []
-        if let cache = set("MODELSCOPE_CACHE") { caches += [cache + "/models", cache + "/hub/models", cache + "/hub", cache] }
+        if let cache = set("MODELSCOPE_CACHE") {
+            caches += [cache + "/models", cache + "/hub/models", cache + "/hub", cache]
+        }
         if let home = set("HOME") {
             let cache = home + "/.cache/modelscope"
             caches += [cache + "/hub/models", cache + "/models", cache + "/hub"]

@@ -9,18 +9,24 @@ extension ModelConfiguration {
         guard name == "glm4" || name == "llama" else {
             throw ModelError(
                 file: text.path, field: "general.architecture",
-                reason: "is \"\(name)\"; glm4 and llama are built (with a clip file of projector type glm4v beside glm4)")
+                reason:
+                    "is \"\(name)\"; glm4 and llama are built (with a clip file of projector type glm4v beside glm4)")
         }
         let isGLM = name == "glm4"
         let projector = isGLM ? projector : nil
         let metadata = GGUFMetadata(file: text, prefix: name + ".")
         let decoder = try Self.decoder(metadata, isGLM: isGLM, hasImages: projector != nil)
         let tokens = text.metadata["tokenizer.ggml.tokens"]?.strings ?? []
+        guard tokens.count <= decoder.vocabularyRows else {
+            throw ModelError(
+                file: text.path, field: "tokenizer.ggml.tokens",
+                reason: "are \(tokens.count), more than the \(decoder.vocabularyRows) rows of the embedding")
+        }
         var vision: VisionConfiguration?
         var imageToken: TokenID?
         if let projector {
             vision = try Self.vision(projector, outputSize: decoder.hiddenSize)
-            guard let id = tokens.firstIndex(of: "<|image|>"), id < decoder.vocabularyRows else {
+            guard let id = tokens.firstIndex(of: "<|image|>") else {
                 throw ModelError(file: text.path, field: "tokenizer.ggml.tokens", reason: "has no <|image|>")
             }
             imageToken = TokenID(id)
@@ -71,7 +77,8 @@ extension ModelConfiguration {
         let keyValues = try metadata.integer("attention.head_count_kv", ModelLimits.heads) ?? queries
         let rows = try metadata.tensor("blk.0.attn_q.weight", rank: 2).rows
         guard queries % keyValues == 0 else {
-            throw metadata.fault("attention.head_count_kv", "is \(keyValues), which does not divide \(queries) query heads")
+            throw metadata.fault(
+                "attention.head_count_kv", "is \(keyValues), which does not divide \(queries) query heads")
         }
         guard rows % queries == 0, ModelLimits.headDimension.contains(rows / queries) else {
             throw metadata.fault("attention.head_count", "\(queries) heads do not divide the \(rows) query rows")
@@ -149,7 +156,8 @@ extension ModelConfiguration {
         let down = try metadata.tensor("mm.down.weight", rank: 2)
         guard down.rows == outputSize else {
             throw metadata.fault(
-                "projection_dim", "embeddings are \(down.rows) wide and the text model \(outputSize): not its vision file")
+                "projection_dim",
+                "embeddings are \(down.rows) wide and the text model \(outputSize): not its vision file")
         }
         return VisionConfiguration(
             depth: try metadata.required("block_count", ModelLimits.layers), hiddenSize: hidden, headCount: heads,
@@ -173,7 +181,7 @@ extension ModelConfiguration {
         }
         if isGLM {
             let texts: Set = ["<|endoftext|>", "<|user|>", "<|observation|>", "</answer>"]
-            ids += tokens.indices.filter { $0 < vocabulary && texts.contains(tokens[$0]) }
+            ids += tokens.indices.filter { texts.contains(tokens[$0]) }
         }
         var seen: Set<Int> = []
         return ids.filter { seen.insert($0).inserted }.map { TokenID($0) }

@@ -21,7 +21,8 @@ extension ModelConfiguration {
         self.init(
             architecture: architecture, decoder: decoder, vision: vision, imageToken: imageToken,
             endTokens: try Self.endTokens(
-                [text, top], generation: generation, file: file, vocabulary: decoder.vocabularyRows, defaults: defaults),
+                [text, top], generation: generation, file: file, vocabulary: decoder.vocabularyRows,
+                defaults: defaults),
             dtype: try Self.dtype(top, text))
     }
 
@@ -41,8 +42,8 @@ extension ModelConfiguration {
         let method = quantization["quant_method"]?.string ?? "an unnamed method"
         throw object.fault(
             "quantization_config",
-            "checkpoints quantised with \(method) are not read. Take the bf16 or f16 safetensors of the same model, or a"
-                + " GGUF file of it (Q4_K_M for little memory, Q8_0 for precision) with its mmproj")
+            "checkpoints quantised with \(method) are not read. Take the bf16 or f16 safetensors of the same model,"
+                + " or a GGUF file of it (Q4_K_M for little memory, Q8_0 for precision) with its mmproj")
     }
 
     private static func imageToken(_ top: ConfigurationObject, vocabulary: Int) throws(ModelError) -> TokenID {

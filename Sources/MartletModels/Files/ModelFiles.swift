@@ -63,7 +63,9 @@ package struct ModelFiles: Sendable {
         var isDirectory: ObjCBool = false
         if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
             let name = URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent
-            if isDirectory.boolValue { return try directory(path, name: name, loadFormat: loadFormat) }
+            if isDirectory.boolValue {
+                return try directory(path, name: ModelCache.hubName(ofSnapshot: path) ?? name, loadFormat: loadFormat)
+            }
             return try file(path, name: name, loadFormat: loadFormat)
         }
         guard ModelCache.isHubName(path) else {
@@ -75,7 +77,8 @@ package struct ModelFiles: Sendable {
 
     private static func file(_ path: String, name: String, loadFormat: LoadFormat) throws(ModelError) -> ModelFiles {
         guard loadFormat == .auto || loadFormat == .gguf else {
-            throw ModelError(file: path, reason: "load format \(loadFormat.rawValue) needs a model's directory, not a file")
+            throw ModelError(
+                file: path, reason: "load format \(loadFormat.rawValue) needs a model's directory, not a file")
         }
         guard name.hasSuffix(".gguf") else {
             throw ModelError(file: path, reason: "is not a .gguf file; for safetensors give the model's directory")

@@ -32,7 +32,8 @@ extension ModelConfiguration {
         if let type = (source as? SafetensorsCheckpoint)?.unreadableType(first.name) {
             throw ModelError(
                 file: file, field: "tensor \(first.name)",
-                reason: "has dtype \(type); F32, F16 and BF16 are read. Is this a quantised checkpoint? Take the bf16 or"
+                reason:
+                    "has dtype \(type); F32, F16 and BF16 are read. Is this a quantised checkpoint? Take the bf16 or"
                     + " f16 one, or a GGUF file (Q4_K_M or Q8_0)")
         }
         let others = missing.count > 1 ? ", and so are \(missing.count - 1) more" : ""

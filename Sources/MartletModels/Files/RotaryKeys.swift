@@ -44,7 +44,8 @@ struct RotaryKeys {
         let dimensions = Int(Double(headDimension) * partial)
         guard dimensions >= 2, dimensions % 2 == 0 else {
             throw (place("partial_rotary_factor") ?? text).fault(
-                "partial_rotary_factor", "leaves \(dimensions) rotary dimensions of \(headDimension); an even number is needed")
+                "partial_rotary_factor",
+                "leaves \(dimensions) rotary dimensions of \(headDimension); an even number is needed")
         }
         var frequencies = RotaryConfiguration.inverseFrequencies(theta: theta, dimensions: dimensions)
         let type = try type()
@@ -62,7 +63,8 @@ struct RotaryKeys {
     private func sections(frequencyCount: Int) throws(ModelError) -> [Int] {
         guard let place = place("mrope_section"), let value = place["mrope_section"] else {
             guard let axis = RotaryConfiguration.axes(sections: [8, 12, 12], frequencyCount: frequencyCount) else {
-                throw text.fault("mrope_section", "is missing, and the usual 8, 12, 12 are not \(frequencyCount) frequencies")
+                throw text.fault(
+                    "mrope_section", "is missing, and the usual 8, 12, 12 are not \(frequencyCount) frequencies")
             }
             return axis
         }

@@ -90,11 +90,12 @@ package final class GGUFCheckpoint: WeightSource {
         let isGLM = architecture == "glm4"
         if isGLM && file.metadata["glm4.rope.dimension_sections"] == nil { return .same }
         let queryHeads = file.metadata["\(architecture).attention.head_count"]?.integer
-        let heads = isQuery ? queryHeads : file.metadata["\(architecture).attention.head_count_kv"]?.integer ?? queryHeads
+        let heads =
+            isQuery ? queryHeads : file.metadata["\(architecture).attention.head_count_kv"]?.integer ?? queryHeads
         guard let heads, heads > 0, tensor.rows % heads == 0 else {
             throw WeightError(
                 file: file.path, tensor: tensor.name,
-                reason: "has \(tensor.rows) rows, which are not whole heads (\(heads.map(String.init) ?? "none given"))")
+                reason: "\(tensor.rows) rows are not whole heads (\(heads.map(String.init) ?? "none given"))")
         }
         let dimension = tensor.rows / heads
         let rotary = isGLM ? file.metadata["glm4.rope.dimension_count"]?.integer ?? dimension : dimension
@@ -137,8 +138,8 @@ package final class GGUFCheckpoint: WeightSource {
         else {
             throw WeightError(
                 file: file.path, tensor: first.name,
-                reason: "\(first.dtype.rawValue) \(first.shape) and \(second.dtype.rawValue) \(second.shape) are not two"
-                    + " slices of one patch embedding")
+                reason: "\(first.dtype) \(first.shape) and \(second.dtype) \(second.shape) are not two slices of one"
+                    + " patch embedding")
         }
         let shape = [first.shape[0], first.shape[1], slices.count, first.shape[2], first.shape[3]]
         let info = TensorInfo(name: TensorName.visionPrefix + "patch_embed.proj.weight", dtype: .f32, shape: shape)
@@ -166,7 +167,9 @@ package final class GGUFCheckpoint: WeightSource {
 }
 
 /// Lends `byteCount` bytes of scratch memory, aligned for any vector load.
-func withScratch<Result>(_ byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> Result) rethrows -> Result {
+func withScratch<Result>(
+    _ byteCount: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> Result
+) rethrows -> Result {
     let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
     defer { scratch.deallocate() }
     return try body(scratch)

@@ -37,7 +37,8 @@ package final class GGUFFile: Sendable {
             }
         }
         if let expected = first.metadata["split.tensors.count"]?.integer, expected != tensors.count {
-            throw WeightError(file: path, reason: "has \(tensors.count) tensors where its parts should have \(expected)")
+            throw WeightError(
+                file: path, reason: "has \(tensors.count) tensors where its parts should have \(expected)")
         }
         self.path = path
         version = first.version
@@ -78,7 +79,7 @@ package final class GGUFFile: Sendable {
     // MARK: Parts
 
     private static func otherParts(of first: GGUFPart, count: Int) throws(WeightError) -> [GGUFPart] {
-        let directory = try CheckpointDirectory(path: (first.path as NSString).deletingLastPathComponent.ifEmpty("."))
+        let directory = (first.path as NSString).deletingLastPathComponent
         let name = (first.path as NSString).lastPathComponent
         guard count <= maxParts, let split = split(name), split.count == count else {
             throw WeightError(
@@ -91,7 +92,8 @@ package final class GGUFFile: Sendable {
         var parts: [GGUFPart] = []
         for number in 2...count {
             let name = partName(split.stem, number, count)
-            guard let path = try directory.file(name) else {
+            let path = (directory as NSString).appendingPathComponent(name)
+            guard FileManager.default.fileExists(atPath: path) else {
                 throw WeightError(file: first.path, reason: "its part \(name) is not there; is the download complete?")
             }
             let part = try GGUFPart(path: path)
@@ -125,8 +127,4 @@ package final class GGUFFile: Sendable {
         let text = String(number)
         return String(repeating: "0", count: max(0, 5 - text.count)) + text
     }
-}
-
-extension String {
-    fileprivate func ifEmpty(_ other: String) -> String { isEmpty ? other : self }
 }

@@ -21,7 +21,9 @@ package enum QuantizedBlocks {
         return values
     }
 
-    private static func littleEndian<Value: FixedWidthInteger>(_ block: UnsafeRawBufferPointer, _ offset: Int) -> Value {
+    private static func littleEndian<Value: FixedWidthInteger>(
+        _ block: UnsafeRawBufferPointer, _ offset: Int
+    ) -> Value {
         Value(littleEndian: block.loadUnaligned(fromByteOffset: offset, as: Value.self))
     }
 

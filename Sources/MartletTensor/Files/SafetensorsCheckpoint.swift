@@ -114,7 +114,7 @@ package final class SafetensorsCheckpoint: WeightSource {
         guard missing.isEmpty else {
             throw WeightError(
                 file: index,
-                reason: "names shards that are not there: \(missing.joined(separator: ", ")); is the download complete?")
+                reason: "these shards are not there: \(missing.joined(separator: ", ")); is the download complete?")
         }
         var files: [SafetensorsFile] = []
         for (path, tensors) in paths {

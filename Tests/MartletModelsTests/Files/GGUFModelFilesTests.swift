@@ -18,7 +18,9 @@ import Testing
 
     static let textMetadata: [(String, GGUFWriter.Value)] = {
         var tokens = (0..<320).map { GGUFWriter.Value.string("t\($0)") }
-        for (id, text) in [(289, "<|endoftext|>"), (296, "<|user|>"), (298, "<|observation|>"), (303, "<|image|>"), (308, "</answer>")] {
+        for (id, text) in [
+            (289, "<|endoftext|>"), (296, "<|user|>"), (298, "<|observation|>"), (303, "<|image|>"), (308, "</answer>"),
+        ] {
             tokens[id] = .string(text)
         }
         return [
@@ -73,7 +75,9 @@ import Testing
         #expect(Set(files.configuration.endTokens) == [289, 296, 298, 308])
         for info in model.configuration.tensors {
             #expect(files.weights.info(info.name)?.shape == info.shape, "\(info.name)")
-            #expect(try values(files.weights, info, 0..<info.rows) == values(model.source, info, 0..<info.rows), "\(info.name)")
+            #expect(
+                try values(files.weights, info, 0..<info.rows) == values(model.source, info, 0..<info.rows),
+                "\(info.name)")
             // A piece, as a rank reads it.
             let piece = info.rows / 3..<info.rows / 2
             #expect(try values(files.weights, info, piece) == values(model.source, info, piece), "\(info.name)")
@@ -96,7 +100,9 @@ import Testing
         #expect(files.configuration.architecture == .glm4 && files.configuration.vision == nil)
         #expect(files.configuration.decoder.rotary.dimensions == 16 && files.processorConfig == nil)
         for info in files.configuration.tensors {
-            #expect(try values(files.weights, info, 0..<info.rows) == values(model.source, info, 0..<info.rows), "\(info.name)")
+            #expect(
+                try values(files.weights, info, 0..<info.rows) == values(model.source, info, 0..<info.rows),
+                "\(info.name)")
         }
     }
 
@@ -178,11 +184,15 @@ import Testing
         ("glm4.rope.freq_base", .float(.infinity), "glm4.rope.freq_base"),
         ("glm4.rope.dimension_count", .uint32(15), "glm4.rope.dimension_count"),
         ("glm4.rope.dimension_count", .uint32(64), "glm4.rope.dimension_count"),
-        ("glm4.rope.dimension_sections", .array([.int32(8), .int32(8), .int32(8), .int32(0)]), "glm4.rope.dimension_sections"),
+        (
+            "glm4.rope.dimension_sections", .array([.int32(8), .int32(8), .int32(8), .int32(0)]),
+            "glm4.rope.dimension_sections"
+        ),
         ("glm4.rope.dimension_sections", .string("2,3,3"), "glm4.rope.dimension_sections"),
         ("glm4.rope.scaling.type", .string("yarn"), "glm4.rope.scaling.type"),
         ("tokenizer.ggml.model", nil, "tokenizer.ggml.model"),
         ("tokenizer.ggml.tokens", .array([.string("a")]), "tokenizer.ggml.tokens"),
+        ("tokenizer.ggml.tokens", .array((0..<321).map { .string("\($0)") }), "tokenizer.ggml.tokens"),
         ("tokenizer.ggml.tokens", .array([.uint32(1)]), "tokenizer.ggml.tokens"),
         ("tokenizer.ggml.token_type", .array([.int32(1)]), "tokenizer.ggml.token_type"),
         ("tokenizer.ggml.token_type", .array((0..<320).map { .string("\($0)") }), "tokenizer.ggml.token_type"),
@@ -204,7 +214,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "v.patch_embd.weight", "v.patch_embd.weight.1", "mm.post_norm.bias", "v.blk.1.attn_qkv.weight", "v.position_embd.weight",
+        "v.patch_embd.weight", "v.patch_embd.weight.1", "mm.post_norm.bias", "v.blk.1.attn_qkv.weight",
+        "v.position_embd.weight",
     ]) func aVisionFileThatLacksATensorIsRefused(name: String) throws {
         try write(conversion().text(Self.textMetadata), "tiny-F32.gguf")
         var vision = try conversion().vision(Self.visionMetadata)

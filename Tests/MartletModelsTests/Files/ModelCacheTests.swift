@@ -51,7 +51,8 @@ import Testing
         try home.write("", to: ".cache/huggingface/hub/models--zai-org--M/refs/main")
         let error = try #require(#expect(throws: ModelError.self) { try find("zai-org/M") })
         for line in [
-            "\(home.path)/.cache/huggingface/hub/models--zai-org--M", "\(home.path)/.cache/modelscope/hub/models/ZhipuAI/M",
+            "\(home.path)/.cache/huggingface/hub/models--zai-org--M",
+            "\(home.path)/.cache/modelscope/hub/models/ZhipuAI/M",
             "hf download zai-org/M", "huggingface-cli download zai-org/M", "modelscope download --model ZhipuAI/M",
         ] { #expect(error.description.contains(line), "\(error)") }
     }

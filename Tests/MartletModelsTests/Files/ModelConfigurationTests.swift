@@ -27,7 +27,8 @@ import Testing
 
     static func tiny(_ path: String, _ value: String?) throws -> JSONValue {
         let config = try JSONParser.parse(TinyModel.config)
-        return changed(config, path.split(separator: ".").map(String.init), to: try value.map { try JSONParser.parse($0) })
+        return changed(
+            config, path.split(separator: ".").map(String.init), to: try value.map { try JSONParser.parse($0) })
     }
 
     @Test func theTinyModelIsRead() throws {
@@ -159,12 +160,21 @@ import Testing
         ("text_config.rope_parameters.rope_type", #""yarn""#, "text_config.rope_parameters.rope_type"),
         ("text_config.rope_parameters.rope_type", "1", "text_config.rope_parameters.rope_type"),
         ("text_config.rope_parameters.partial_rotary_factor", "0", "text_config.rope_parameters.partial_rotary_factor"),
-        ("text_config.rope_parameters.partial_rotary_factor", "1.5", "text_config.rope_parameters.partial_rotary_factor"),
-        ("text_config.rope_parameters.partial_rotary_factor", "0.1", "text_config.rope_parameters.partial_rotary_factor"),
+        (
+            "text_config.rope_parameters.partial_rotary_factor", "1.5",
+            "text_config.rope_parameters.partial_rotary_factor"
+        ),
+        (
+            "text_config.rope_parameters.partial_rotary_factor", "0.1",
+            "text_config.rope_parameters.partial_rotary_factor"
+        ),
         ("text_config.rope_parameters.mrope_section", "[2,3,4]", "text_config.rope_parameters.mrope_section"),
         ("text_config.rope_parameters.mrope_section", "[8]", "text_config.rope_parameters.mrope_section"),
         ("text_config.rope_parameters.mrope_section", "[-1,4,5]", "text_config.rope_parameters.mrope_section"),
-        ("text_config.rope_parameters.mrope_section", "[9223372036854775807,1,1]", "text_config.rope_parameters.mrope_section"),
+        (
+            "text_config.rope_parameters.mrope_section", "[9223372036854775807,1,1]",
+            "text_config.rope_parameters.mrope_section"
+        ),
         ("text_config.rope_parameters.mrope_section", #""2,3,3""#, "text_config.rope_parameters.mrope_section"),
         ("text_config.rope_parameters.mrope_section", nil, "text_config.mrope_section"),
         ("image_token_id", "320", "image_token_id"), ("image_token_id", nil, "image_token_id"),
@@ -172,8 +182,10 @@ import Testing
         ("quantization_config", #"{"quant_method":"awq"}"#, "quantization_config"),
         ("quantization_config", #"{"quant_method":"gptq"}"#, "quantization_config"),
         ("text_config.quantization_config", #"{"quant_method":"fp8"}"#, "text_config.quantization_config"),
-        ("vision_config.depth", "0", "vision_config.depth"), ("vision_config.num_heads", "0", "vision_config.num_heads"),
-        ("vision_config.num_heads", "5", "vision_config.num_heads"), ("vision_config.num_heads", "16", "vision_config.num_heads"),
+        ("vision_config.depth", "0", "vision_config.depth"),
+        ("vision_config.num_heads", "0", "vision_config.num_heads"),
+        ("vision_config.num_heads", "5", "vision_config.num_heads"),
+        ("vision_config.num_heads", "16", "vision_config.num_heads"),
         ("vision_config.patch_size", "0", "vision_config.patch_size"),
         ("vision_config.image_size", "57", "vision_config.image_size"),
         ("vision_config.spatial_merge_size", "3", "vision_config.spatial_merge_size"),
@@ -186,7 +198,8 @@ import Testing
     @Test(arguments: refusals.indices) func badValuesAreRefusedByName(index: Int) throws {
         let (path, value, field) = Self.refusals[index]
         let config = try Self.tiny(path, value)
-        let error = try #require(#expect(throws: ModelError.self, "\(path) = \(value ?? "nothing")") { try read(config) })
+        let error = try #require(
+            #expect(throws: ModelError.self, "\(path) = \(value ?? "nothing")") { try read(config) })
         #expect(error.file == "m/config.json")
         #expect(error.field == field, "\(error)")
     }
@@ -215,7 +228,9 @@ import Testing
                 let place = Int.random(in: 0..<mutant.count, using: &random)
                 // Numbers are where the danger is: aim at them.
                 let aimed = mutant[place...].firstIndex { (0x30...0x39).contains($0) } ?? place
-                if Bool.random(using: &random) { mutant.insert(digits.randomElement(using: &random) ?? 0x30, at: aimed) }
+                if Bool.random(using: &random) {
+                    mutant.insert(digits.randomElement(using: &random) ?? 0x30, at: aimed)
+                }
                 mutant[aimed] = digits.randomElement(using: &random) ?? 0x30
             }
             guard let config = try? JSONParser.parse(mutant) else { continue }

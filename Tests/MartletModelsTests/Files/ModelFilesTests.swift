@@ -89,6 +89,8 @@ import Testing
         try directory.write(TinyModel.config, to: "models--a--b/snapshots/x/config.json")
         let files = try ModelFiles.open("a/b", loadFormat: .dummy, environment: ["HF_HUB_CACHE": directory.path])
         #expect(files.name == "a/b" && files.location.hasSuffix("/snapshots/x"))
+        let direct = try open("models--a--b/snapshots/x", .dummy)
+        #expect(direct.name == "a/b")
         #expect(throws: ModelError.self) { try ModelFiles.open("a/b", environment: ["HF_HUB_CACHE": "/nowhere"]) }
         #expect(throws: ModelError.self) { try ModelFiles.open("/nowhere/at/all", environment: [:]) }
     }
@@ -119,7 +121,8 @@ import Testing
 
     @Test func aTensorOfTheWrongShapeIsNamed() throws {
         let model = try TinyModel()
-        try directory.write(TinyModel.config.replacing("\"vocab_size\":320", with: "\"vocab_size\":321"), to: "config.json")
+        try directory.write(
+            TinyModel.config.replacing("\"vocab_size\":320", with: "\"vocab_size\":321"), to: "config.json")
         var writer = SafetensorsWriter()
         try writer.add(model.configuration.tensors, of: model.source)
         try directory.write(writer.file, to: "model.safetensors")

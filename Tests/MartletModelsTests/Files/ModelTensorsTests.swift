@@ -80,7 +80,8 @@ import Testing
     @Test func aWrongShapeIsNamedWithBoth() throws {
         let error = #expect(throws: ModelError.self) {
             try check {
-                replace("lm_head.weight", in: &$0, by: [TensorInfo(name: "lm_head.weight", dtype: .f32, shape: [320, 64])])
+                replace(
+                    "lm_head.weight", in: &$0, by: [TensorInfo(name: "lm_head.weight", dtype: .f32, shape: [320, 64])])
             }
         }
         #expect(error?.field == "tensor lm_head.weight")

@@ -4,7 +4,8 @@ import Testing
 
 /// The rule of MODEL.md 7.2; expected values were made with Python and torch from its text.
 @Suite struct DummyCheckpointTests {
-    private func values(_ name: String, _ shape: [Int], dtype: DType = .f32, rows: Range<Int>? = nil) throws -> [Float] {
+    private func values(_ name: String, _ shape: [Int], dtype: DType = .f32, rows: Range<Int>? = nil) throws -> [Float]
+    {
         let source = try DummyCheckpoint(tensors: [TensorInfo(name: name, dtype: dtype, shape: shape)])
         return try source.withRows(name, rows ?? 0..<shape[0]) { QuantizedBlocks.dequantize($0, dtype: dtype) }
     }
@@ -69,7 +70,8 @@ import Testing
 
     @Test func aSliceIsAPieceOfTheWhole() throws {
         let whole = try values("model.language_model.layers.1.mlp.down_proj.weight", [24, 40], dtype: .bf16)
-        let slice = try values("model.language_model.layers.1.mlp.down_proj.weight", [24, 40], dtype: .bf16, rows: 7..<19)
+        let slice = try values(
+            "model.language_model.layers.1.mlp.down_proj.weight", [24, 40], dtype: .bf16, rows: 7..<19)
         #expect(Array(whole[7 * 40..<19 * 40]) == slice)
         #expect(try values("a.weight", [24, 40], rows: 5..<5).isEmpty)
     }

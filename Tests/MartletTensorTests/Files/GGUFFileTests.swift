@@ -43,8 +43,14 @@ import Testing
         ("nested arrays", "array of arrays", { $0.set("k", .array([.array([.uint8(1)])])) }),
         ("array of unknown", "unknown type 77", { $0.set("k", .raw(type: 9, bytes: [77, 0, 0, 0] + le(1))) }),
         ("array of 2^63", "length of metadata k", { $0.set("k", .raw(type: 9, bytes: [0, 0, 0, 0] + le(1 << 63))) }),
-        ("array past the end", "length of metadata k", { $0.set("k", .raw(type: 9, bytes: [10, 0, 0, 0] + le(1000))) }),
-        ("array of 2^61 u64", "length of metadata k", { $0.set("k", .raw(type: 9, bytes: [10, 0, 0, 0] + le(1 << 61))) }),
+        (
+            "array past the end", "length of metadata k",
+            { $0.set("k", .raw(type: 9, bytes: [10, 0, 0, 0] + le(1000))) }
+        ),
+        (
+            "array of 2^61 u64", "length of metadata k",
+            { $0.set("k", .raw(type: 9, bytes: [10, 0, 0, 0] + le(1 << 61))) }
+        ),
         ("u64 in an array past Int", "out of range", { $0.set("k", .array([.uint64(.max)])) }),
         ("alignment 0", "power of two", { $0.set("general.alignment", .uint32(0)) }),
         ("alignment 13", "power of two", { $0.set("general.alignment", .uint32(13)) }),
@@ -60,7 +66,12 @@ import Testing
         ("dimension 2^63", "dimension of 9223372036854775808", { $0.tensors[1].dimensions = [1 << 63] }),
         ("dimensions that multiply past 2^64", "overflows", { $0.tensors[1].dimensions = [1 << 32, 1 << 32] }),
         ("dimensions that multiply to 2^64", "overflows", { $0.tensors[1].dimensions = [1 << 31, 1 << 31, 4, 1] }),
-        ("quantised size past 2^63", "overflows", { $0.tensors[0].dimensions = [1 << 58, 32]; $0.tensors[0].type = 8 }),
+        (
+            "quantised size past 2^63", "overflows",
+            {
+                $0.tensors[0].dimensions = [1 << 58, 32]; $0.tensors[0].type = 8
+            }
+        ),
         ("larger than the file", "past the end", { $0.tensors[1].dimensions = [300] }),
         ("rows that are no blocks", "not whole Q4_0 blocks", { $0.tensors[0].dimensions = [31, 2] }),
         ("a vector of blocks", "not whole Q4_0 blocks", { $0.tensors[0].dimensions = [64] }),

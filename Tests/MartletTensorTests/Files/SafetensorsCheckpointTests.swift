@@ -49,7 +49,8 @@ import Testing
             ("language_model.model.norm.weight", "model.language_model.norm.weight"),
             ("model.layers.0.mlp.up_proj.weight", "model.language_model.layers.0.mlp.up_proj.weight"),
             ("model.language_model.layers.1.mlp.up_proj.weight", "model.language_model.layers.1.mlp.up_proj.weight"),
-            ("language_model.lm_head.weight", "lm_head.weight"), ("visual.merger.proj.weight", "model.visual.merger.proj.weight"),
+            ("language_model.lm_head.weight", "lm_head.weight"),
+            ("visual.merger.proj.weight", "model.visual.merger.proj.weight"),
             ("model.visual.downsample.weight", "model.visual.downsample.weight"),
         ]
         var writer = SafetensorsWriter()
@@ -91,7 +92,7 @@ import Testing
 
     @Test(arguments: [
         ([("a", "s1.safetensors"), ("b", "s1.safetensors")], "tensor b: is missing here"),
-        ([("a", "s1.safetensors"), ("b", "s2.safetensors")], "not there: s2.safetensors"),
+        ([("a", "s1.safetensors"), ("b", "s2.safetensors")], "not there: s2.safetensors;"),
         ([("a", "../s1.safetensors")], "not a plain file name"),
         ([("a", "/etc/s1.safetensors")], "not a plain file name"),
         ([("a", "sub/s1.safetensors")], "not a plain file name"),

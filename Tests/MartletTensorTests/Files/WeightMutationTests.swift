@@ -21,7 +21,8 @@ import Testing
         default:
             for _ in 0..<Int.random(in: 1...8, using: &random) {
                 let place = Int.random(in: 0..<headerBytes, using: &random)
-                bytes[place] = Bool.random(using: &random)
+                bytes[place] =
+                    Bool.random(using: &random)
                     ? [0, 1, 9, 0x30, 0x39, 0x7F, 0x80, 0xFF].randomElement(using: &random) ?? 0
                     : bytes[place] ^ 1 << UInt8.random(in: 0..<8, using: &random)
             }
