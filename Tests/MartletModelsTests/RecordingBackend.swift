@@ -18,13 +18,14 @@ final class RecordingBackend<Inner: Backend>: Backend {
     let inner: Inner
     private(set) var events: [Event] = []
     var recordsValues = false
-    /// Calls of `linear`, and rows that went through `embed`.
-    private(set) var productCount = 0
-    private(set) var embeddedRows = 0
+    private let counter: WorkCounter
 
-    init(_ inner: Inner) { self.inner = inner }
+    init(_ inner: Inner, counter: WorkCounter = WorkCounter()) {
+        self.inner = inner
+        self.counter = counter
+    }
 
-    func reset() { (events, productCount, embeddedRows) = ([], 0, 0) }
+    func reset() { events = [] }
 
     private func record(_ operation: String, _ y: Activation<Storage>) {
         guard recordsValues else { return }
@@ -49,7 +50,7 @@ final class RecordingBackend<Inner: Backend>: Backend {
     func write(_ values: [Float], to x: Activation<Storage>) { inner.write(values, to: x) }
     func read(_ x: Activation<Storage>) -> [Float] { inner.read(x) }
     func embed(_ tokens: [TokenID], table: Matrix, into y: Activation<Storage>) {
-        embeddedRows += tokens.count
+        counter.countRows(tokens.count)
         inner.embed(tokens, table: table, into: y)
     }
     func copyRows(_ sources: [Int], of x: Activation<Storage>, to targets: [Int], of y: Activation<Storage>) {
@@ -77,7 +78,7 @@ final class RecordingBackend<Inner: Backend>: Backend {
     func siluMultiply(_ x: Activation<Storage>, into y: Activation<Storage>) { inner.siluMultiply(x, into: y) }
     func gelu(_ x: Activation<Storage>) { inner.gelu(x) }
     func linear(_ x: Activation<Storage>, _ weight: Matrix, bias: Vector?, into y: Activation<Storage>) {
-        productCount += 1
+        counter.countProduct()
         inner.linear(x, weight, bias: bias, into: y)
         record("linear", y)
     }
