@@ -52,7 +52,9 @@ import Testing
         let reply = try await server.chat(
             "\"stream\":true,\"request_id\":\"t\",\"stream_options\":{\"continuous_usage_stats\":true}")
         let chunks = reply.text.split(separator: "\n\n").dropLast()
-        let counts = try chunks.map { try JSONParser.parse(String($0.dropFirst(6)))["usage"]?["completion_tokens"]?.integer }
+        let counts = try chunks.map { chunk in
+            try JSONParser.parse(String(chunk.dropFirst(6)))["usage"]?["completion_tokens"]?.integer
+        }
         #expect(counts == [1, 1, 2])
     }
 
@@ -131,6 +133,20 @@ import Testing
                 "data: {\"error\":{\"message\":\"The step failed.\",\"type\":\"InternalServerError\",\"param\":null,"
                     + "\"code\":500}}", "data: [DONE]", "",
             ].joined(separator: "\n\n"))
+    }
+
+    /// What never ran may be sent again; of the engine's words only the first sentence goes out.
+    @Test func asksToRetryWhatNeverRan() async throws {
+        let engine = ScriptedEngine { _ throws(EngineError) in
+            let message = "The request waited 60 s: Scheduler(0x1234)"
+            return [.event(.finished(choice: 0, reason: .error, stopToken: nil, message: message))]
+        }
+        for fields in ["", "\"stream\":true"] {
+            let reply = try await ServerUnderTest(engine).chat(fields)
+            #expect(reply.status == 503)
+            #expect(reply.headers[.retryAfter] == "1")
+            #expect(reply.error["message"] == .string("The request waited 60 s."))
+        }
     }
 
     /// Before the first token the status can still say it (D15).

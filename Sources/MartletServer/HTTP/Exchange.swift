@@ -55,7 +55,9 @@ struct Exchange: Sendable {
         body.reserveCapacity(min(declared ?? 0, limit))
         do {
             for try await part in request.body {
-                guard body.readableBytes + part.readableBytes <= limit else { throw APIError.bodyTooLarge(limit: limit) }
+                guard body.readableBytes + part.readableBytes <= limit else {
+                    throw APIError.bodyTooLarge(limit: limit)
+                }
                 body.writeImmutableBuffer(part)
             }
         } catch let error as APIError { throw error } catch {

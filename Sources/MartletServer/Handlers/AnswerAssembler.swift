@@ -7,12 +7,15 @@ struct AnswerAssembler: Sendable {
     private let choicesPerGeneration: Int
     private var choices: [ChoiceAssembler]
     private var usages: [Usage]
+    /// By generation.
+    private var isAdmitted: [Bool]
 
     /// - Parameter plans: one a generation, with the usage that is known before it starts.
     init(_ plans: [(plan: ChoiceAssembler.Plan, promptTokens: Int, imageTokens: Int)], choicesPerGeneration: Int) {
         self.choicesPerGeneration = choicesPerGeneration
         choices = []
         usages = []
+        isAdmitted = [Bool](repeating: false, count: plans.count)
         for (generation, plan) in plans.enumerated() {
             for choice in 0..<choicesPerGeneration {
                 choices.append(ChoiceAssembler(plan.plan, index: generation * choicesPerGeneration + choice))
@@ -42,6 +45,7 @@ struct AnswerAssembler: Sendable {
         case .started(let promptTokens, let cachedTokens):
             usages[generation].promptTokens = promptTokens
             usages[generation].cachedTokens = cachedTokens
+            isAdmitted[generation] = true
             return nil
         case .tokens(let choice, let tokens):
             let index = range(generation).lowerBound + choice
@@ -52,8 +56,7 @@ struct AnswerAssembler: Sendable {
             guard choice < choicesPerGeneration, !choices[index].isFinished else { return nil }
             switch reason {
             case .stop, .length: return choices[index].finish(reason, stopToken: stopToken)
-            case .cancelled: throw .generationFailed(message ?? "The generation was cancelled.")
-            case .error: throw .generationFailed(message)
+            case .cancelled, .error: throw .generationFailed(message, wasAdmitted: isAdmitted[generation])
             }
         }
     }

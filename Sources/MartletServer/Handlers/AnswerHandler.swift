@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import Logging
 import MartletCore
 import MartletEngine
 import NIOCore
@@ -22,7 +23,11 @@ struct AnswerHandler: Sendable {
                 return (plan, prompt.prompt.tokens.count, prompt.imageTokenCount)
             }, choicesPerGeneration: options.sampling.choiceCount)
         let source = try await submit(prompts, options: options)
-        var run = AnswerRun(answer: answer, writer: writer, includesUsage: options.includesUsage || forcesUsage, source: source)
+        let includesUsage = options.includesUsage || environment.configuration.forcesUsage
+        var logger = environment.logger
+        logger[metadataKey: "request"] = "\(exchange.id)"
+        var run = AnswerRun(
+            answer: answer, writer: writer, includesUsage: includesUsage, source: source, logger: logger)
         let watch = await exchange.context.wasActive ? exchange.context.connectionWatch() : nil
         if exchange.context.wasActive, watch == nil { source.disconnect() }
         watch?.begin { source.disconnect() }

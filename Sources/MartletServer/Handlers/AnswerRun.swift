@@ -1,4 +1,5 @@
 import Hummingbird
+import Logging
 import MartletCore
 import MartletEngine
 import NIOCore
@@ -9,12 +10,17 @@ struct AnswerRun: Sendable {
     private var writer: any AnswerWriter
     private let includesUsage: Bool
     private let source: EventSource
+    private let logger: Logger
     /// By choice: the role chunk, or the echo, is out.
     private var isOpened: [Bool]
     /// By generation: the engine has been told that its text is over.
     private var isCancelled: [Bool]
 
-    init(answer: AnswerAssembler, writer: any AnswerWriter, includesUsage: Bool, source: EventSource) {
+    /// - Parameter logger: gets the engine's own words when it gives a generation up.
+    init(
+        answer: AnswerAssembler, writer: any AnswerWriter, includesUsage: Bool, source: EventSource, logger: Logger
+    ) {
+        self.logger = logger
         self.answer = answer
         self.writer = writer
         self.includesUsage = includesUsage
@@ -99,6 +105,7 @@ struct AnswerRun: Sendable {
     }
 
     private mutating func take(_ event: GenerationEvent, generation: Int) throws(APIError) -> ChoiceDelta? {
+        if case .finished(_, .error, _, let message) = event { logger.error("generation failed: \(message ?? "")") }
         let delta = try answer.take(event, generation: generation)
         if !isCancelled[generation], answer.isFinished(generation: generation) {
             // Maybe by a stop string, which the engine does not know of.

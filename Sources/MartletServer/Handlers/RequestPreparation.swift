@@ -162,7 +162,8 @@ struct RequestPreparation: Sendable {
                     } catch { throw APIError(error) }
                 })
         }
-        var prepared = PreparedPrompt(prompt: Self.widen(tokens, placeholder: imageToken, images: order.map { images[$0] }))
+        let placed = order.map { images[$0] }
+        var prepared = PreparedPrompt(prompt: Self.widen(tokens, placeholder: imageToken, images: placed))
         try checkLength(prepared.prompt.tokens.count)
         for (image, edge) in zip(images, edges) where edge != nil {
             prepared.fits.append(
@@ -185,7 +186,9 @@ struct RequestPreparation: Sendable {
             if configuration.fitsImages {
                 let sizes = files.map { (width: $0.width, height: $0.height) }
                 let budget = model.maxModelLength - reserve - textTokens
-                if let fitted = try processor.fit(images: sizes, tokenBudget: budget) { return fitted.map(\.longestEdge) }
+                if let fitted = try processor.fit(images: sizes, tokenBudget: budget) {
+                    return fitted.map(\.longestEdge)
+                }
             }
             guard total < model.maxModelLength else {
                 throw APIError.promptTooLong(tokens: total, limit: model.maxModelLength)

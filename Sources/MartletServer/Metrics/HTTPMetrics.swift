@@ -96,12 +96,17 @@ final class HTTPMetrics: Sendable {
         page.histogram(
             "http_request_duration_highr_seconds", "Latency with many buckets but no labels.",
             [([], state.fineDurations)])
-        page.summary("http_request_size_bytes", "Content length of incoming requests by handler.", Self.sizes(state.requestSizes))
-        page.summary("http_response_size_bytes", "Bytes of outgoing responses by handler.", Self.sizes(state.responseSizes))
+        page.summary(
+            "http_request_size_bytes", "Content length of incoming requests by handler.",
+            Self.samples(state.requestSizes))
+        page.summary(
+            "http_response_size_bytes", "Bytes of outgoing responses by handler.", Self.samples(state.responseSizes))
         page.gauge("martlet:open_streams", "Event streams being written.", [([], Double(state.openStreams))])
     }
 
-    private static func sizes(_ sizes: [String: Size]) -> [(labels: PrometheusWriter.Labels, count: Double, sum: Double)] {
+    private static func samples(
+        _ sizes: [String: Size]
+    ) -> [(labels: PrometheusWriter.Labels, count: Double, sum: Double)] {
         sizes.sorted { $0.key < $1.key }.map { ([("handler", $0.key)], $0.value.count, $0.value.sum) }
     }
 }

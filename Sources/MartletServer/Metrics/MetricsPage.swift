@@ -118,7 +118,8 @@ struct MetricsPage {
         page.gauge("martlet:kv_blocks_cached", "Blocks that only hold a prefix.", one(Double(s.cachedBlockCount)))
         page.counter("martlet:steps", "Engine steps.", one(s.steps))
         page.counter("martlet:encoded_image_tokens", "Image tokens computed.", one(s.encodedImageTokens))
-        page.counter("martlet:integrity_failures", "Failed checks of the block accounting: a bug.", one(s.integrityFailures))
+        page.counter(
+            "martlet:integrity_failures", "Failed checks of the block accounting: a bug.", one(s.integrityFailures))
         let counts = server.counts
         page.counter("martlet:images", "Images received.", one(Double(counts.images)))
         page.counter("martlet:image_tokens", "Tokens of the images received.", one(Double(counts.imageTokens)))

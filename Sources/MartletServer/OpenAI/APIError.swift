@@ -70,7 +70,8 @@ extension APIError {
     /// A field of the wrong JSON type; `field` as in `messages[0].content`.
     package static func wrongType(_ field: String, expected: String) -> APIError {
         let quoted = quoted(field)
-        let message = "1 validation error: {'type': 'type_error', 'loc': 'body.\(quoted)', 'msg': 'expected \(expected)'}"
+        let message =
+            "1 validation error: {'type': 'type_error', 'loc': 'body.\(quoted)', 'msg': 'expected \(expected)'}"
         return APIError(status: 400, type: "Bad Request", message: message, param: "body.\(quoted)")
     }
 
@@ -98,7 +99,8 @@ extension APIError {
 
     package static func bodyTooLarge(limit: Int) -> APIError {
         APIError(
-            status: 413, type: "RequestEntityTooLarge", message: "The request body exceeds the limit of \(limit) bytes.")
+            status: 413, type: "RequestEntityTooLarge",
+            message: "The request body exceeds the limit of \(limit) bytes.")
     }
 
     package static func modelNotFound(_ name: String, served: [String]) -> APIError {
@@ -120,9 +122,9 @@ extension APIError {
     package static let promptEmpty = badRequest("The prompt is empty.", param: "prompt")
 
     package static func unknownPart(_ type: String, supported: [String]) -> APIError {
-        badRequest(
-            "Unsupported chat content part type: '\(quoted(type))'. Supported types: \(supported.joined(separator: ", ")).",
-            param: "messages")
+        let supported = supported.joined(separator: ", ")
+        return badRequest(
+            "Unsupported chat content part type: '\(quoted(type))'. Supported types: \(supported).", param: "messages")
     }
 }
 
@@ -196,13 +198,15 @@ extension APIError {
     package static let internalError = APIError(
         status: 500, type: "InternalServerError", message: "Internal server error. See the server's log.")
 
-    /// A generation that the engine gave up after it had been accepted; `message` is the engine's own.
-    package static func generationFailed(_ message: String?) -> APIError {
-        APIError(status: 500, type: "InternalServerError", message: message ?? "The generation failed.")
-    }
-
-    package static func timedOutWaiting(_ message: String) -> APIError {
-        APIError(status: 503, type: "ServiceUnavailableError", message: message, retryAfterSeconds: 1)
+    /// A generation that the engine gave up. Of its message the client gets the sentence before the first colon:
+    /// what follows is the inside of the engine, for the log.
+    ///
+    /// - Parameter wasAdmitted: false = nothing was computed yet, so the same request may be sent again.
+    package static func generationFailed(_ message: String?, wasAdmitted: Bool = true) -> APIError {
+        var sentence = String((message ?? "The generation failed.").prefix { $0 != ":" })
+        if !sentence.hasSuffix(".") { sentence += "." }
+        guard !wasAdmitted else { return APIError(status: 500, type: "InternalServerError", message: sentence) }
+        return APIError(status: 503, type: "ServiceUnavailableError", message: sentence, retryAfterSeconds: 1)
     }
 
     package init(_ error: EngineError) {

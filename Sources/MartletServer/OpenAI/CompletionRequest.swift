@@ -30,7 +30,7 @@ struct CompletionRequest: Sendable {
         self.options = options
         echoes = try reader.bool("echo") ?? false
         if echoes, options.sampling.logprobCount != nil {
-            throw .notSupported("echo", hint: "log-probabilities of the prompt are not computed; ask without `logprobs`")
+            throw .notSupported("echo", hint: "the prompt's log-probabilities are not computed; leave out `logprobs`")
         }
         addsSpecialTokens = try reader.bool("add_special_tokens") ?? true
         prompts = try Self.prompts(reader, bounds: bounds)

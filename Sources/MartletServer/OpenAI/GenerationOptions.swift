@@ -93,7 +93,9 @@ extension GenerationOptions {
         if let allowed = try reader.tokens(
             "allowed_token_ids", limit: bounds.vocabularySize, vocabularySize: bounds.vocabularySize)
         {
-            guard !allowed.isEmpty else { throw .badRequest("allowed_token_ids must not be empty.", param: "allowed_token_ids") }
+            guard !allowed.isEmpty else {
+                throw .badRequest("allowed_token_ids must not be empty.", param: "allowed_token_ids")
+            }
             sampling.allowedTokens = allowed
         }
         return sampling
@@ -129,7 +131,8 @@ extension GenerationOptions {
         case .string(let text): stopStrings = [text]
         case .array(let items):
             guard items.count <= limits.stopStrings else {
-                throw .badRequest("stop may hold at most \(limits.stopStrings) strings, got \(items.count).", param: "stop")
+                throw .badRequest(
+                    "stop may hold at most \(limits.stopStrings) strings, got \(items.count).", param: "stop")
             }
             for item in items {
                 guard let text = item.string else { throw .wrongType("stop", expected: "strings") }

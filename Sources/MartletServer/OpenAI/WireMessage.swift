@@ -30,7 +30,8 @@ extension WireMessage {
         guard let items = try reader.array("messages") else { throw .missing("messages") }
         guard !items.isEmpty else { throw .badRequest("messages must not be empty.", param: "messages") }
         guard items.count <= limits.messages else {
-            throw .badRequest("messages may hold at most \(limits.messages) items, got \(items.count).", param: "messages")
+            throw .badRequest(
+                "messages may hold at most \(limits.messages) items, got \(items.count).", param: "messages")
         }
         var messages: [WireMessage] = []
         messages.reserveCapacity(items.count)
@@ -65,7 +66,8 @@ extension WireMessage {
         case .array(let items):
             isPlain = false
             guard items.count <= limits.parts else {
-                throw .badRequest("\(reader.name("content")) may hold at most \(limits.parts) parts.", param: "messages")
+                throw .badRequest(
+                    "\(reader.name("content")) may hold at most \(limits.parts) parts.", param: "messages")
             }
             parts = []
             for (index, item) in items.enumerated() {
