@@ -43,7 +43,8 @@ struct ConversionTests {
         }
         let (found, fit) = try narrow(.f16, values, isa)
         #expect(fit)
-        #expect(found == values.map { Float16($0).bitPattern })
+        let wrong = zip(values, found).first { Float16($0).bitPattern != $1 }
+        #expect(wrong == nil)
     }
 
     @Test(arguments: CPUKernels.available)

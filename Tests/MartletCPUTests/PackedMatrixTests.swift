@@ -33,18 +33,19 @@ struct PackedMatrixTests {
         #expect(matrix.byteCount == 32 * 144)
     }
 
-    @Test func `slices of rows and columns are stacked, types that differ in segments`() throws {
+    @Test func `slices of rows and columns are stacked, in segments where type or panel ends`() throws {
         let backend = try CPUBackend(threads: 2)
         let a = StoredTensor("a", dtype: .q8_0, rows: 40, columns: 128, seed: 1)
         let b = StoredTensor("b", dtype: .q4_0, rows: 20, columns: 128, seed: 2)
         let slices = [
             MatrixSlice(name: "a", rows: 3..<35, columns: 32..<96),
             MatrixSlice(name: "a", rows: 5..<8, columns: 0..<64),
+            MatrixSlice(name: "a", rows: 9..<29, columns: 0..<64),
             MatrixSlice(name: "b", rows: 1..<20, columns: 64..<128),
             MatrixSlice(name: "a", rows: 0..<1, columns: 64..<128),
         ]
         let matrix = try backend.loadMatrix(slices, from: MemoryWeightSource(a, b), dtype: .f16)
-        #expect(matrix.dtypes == [.q8_0, .q4_0, .q8_0])
+        #expect(matrix.dtypes == [.q8_0, .q8_0, .q4_0, .q8_0])
         let expected = slices.flatMap { slice in
             let values = slice.name == "a" ? a.values : b.values
             return slice.rows.flatMap { row in slice.columns.map { values[row * 128 + $0] } }
