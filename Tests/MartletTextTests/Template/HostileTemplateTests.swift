@@ -1,3 +1,4 @@
+import Foundation
 import MartletCore
 import Testing
 
@@ -99,6 +100,25 @@ import Testing
             String(repeating: "{% if 1 %}", count: depth) + "{{ " + String(repeating: "(", count: depth) + "1"
             + String(repeating: ")", count: depth) + " }}" + String(repeating: "{% endif %}", count: depth)
         #expect(try ChatTemplate(source: source, file: "a").render(JSONObject()) == "1")
+    }
+
+    /// The deepest that the limits allow fits a small thread, even in a debug build.
+    @Test func theLimitsFitASmallStack() {
+        let sources = [
+            "{{ \(Self.nested("(", "1", ")")) }}",
+            String(repeating: "{% if 1 %}", count: 110) + "x" + String(repeating: "{% endif %}", count: 110),
+            "{% macro m(a) %}{% for b in [1] %}{{ [m(a)] | join }}{% endfor %}{% endmacro %}{{ m(1) }}",
+            "{% set n = namespace(l=1) %}{% for a in range(250) %}{% set n.l = [n.l] %}{% endfor %}"
+                + "{{ n.l | tojson }}{{ n.l }}{{ n.l == n.l }}",
+        ]
+        let done = DispatchSemaphore(value: 0)
+        let thread = Thread {
+            for source in sources { _ = try? ChatTemplate(source: source, file: "deep").render(JSONObject()) }
+            done.signal()
+        }
+        thread.stackSize = 1 << 20
+        thread.start()
+        done.wait()
     }
 
     /// Cuts and splices of a real template: an error or a text, never a trap.
