@@ -77,7 +77,8 @@ struct RequestDrawing {
 
     private mutating func below(_ bound: Int) -> Int { Int(random.next() % UInt64(bound)) }
 
-    mutating func next() -> GenerationRequest {
+    /// `outputTokens`: how many to generate; nil draws up to 12, end of generation permitting.
+    mutating func next(outputTokens: Int? = nil) -> GenerationRequest {
         var prompt = Prompt(tokens: [291, 293])
         // Many requests begin alike, so that some find a prefix.
         if below(2) == 0 { prompt.tokens += (0..<TokenID(32)).map { 10 + $0 } }
@@ -89,8 +90,9 @@ struct RequestDrawing {
         }
         for _ in 0..<(1 + below(60)) { prompt.tokens.append(TokenID(below(256))) }
         var sampling = SamplingParameters()
-        sampling.maxTokens = 1 + below(40)
+        sampling.maxTokens = 1 + below(12)
         sampling.ignoresEndOfGeneration = below(2) == 0
+        if let outputTokens { (sampling.maxTokens, sampling.ignoresEndOfGeneration) = (outputTokens, true) }
         sampling.temperature = [0, 0.7, 1.3][below(3)]
         sampling.topK = [0, 20][below(2)]
         sampling.topP = [1, 0.9][below(2)]

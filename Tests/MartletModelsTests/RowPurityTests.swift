@@ -8,23 +8,24 @@ import Testing
 @Suite struct RowPurityTests {
     static let count = 32
 
-    private func requests() throws -> [GenerationRequest] {
+    private func draw(_ count: Int, outputTokens: Int? = nil) throws -> [GenerationRequest] {
         var drawing = try RequestDrawing(seed: 7)
-        return (0..<Self.count).map { _ in drawing.next() }
+        return (0..<count).map { _ in drawing.next(outputTokens: outputTokens) }
     }
 
     /// Each request by itself, in an engine that has seen nothing.
-    private func alone() async throws -> [[Outcome]] {
+    private func alone(_ requests: [GenerationRequest]) async throws -> [[Outcome]] {
         var outcomes: [[Outcome]] = []
-        for request in try requests() {
+        for request in requests {
             outcomes.append(try await EngineUnderTest().run { try await $0.complete(request) })
         }
         return outcomes
     }
 
     /// All at once.
-    private func together(_ engine: EngineUnderTest) async throws -> (outcomes: [[Outcome]], statistics: EngineStatistics) {
-        let requests = try requests()
+    private func together(
+        _ requests: [GenerationRequest], _ engine: EngineUnderTest
+    ) async throws -> (outcomes: [[Outcome]], statistics: EngineStatistics) {
         return try await engine.run { engine in
             let outcomes = try await withThrowingTaskGroup(of: (Int, [Outcome]).self) { group in
                 for (index, request) in requests.enumerated() {
@@ -39,21 +40,25 @@ import Testing
     }
 
     @Test func aRequestDoesNotSeeItsCompany() async throws {
-        let alone = try await alone()
+        let requests = try draw(Self.count), alone = try await alone(requests)
         #expect(Set(alone.map { $0[0].tokens.map(\.token) }).count > Self.count / 2, "the requests say different things")
 
-        let batch = try await together(EngineUnderTest())
+        let batch = try await together(requests, EngineUnderTest())
         #expect(batch.outcomes == alone, "among 31 others")
         #expect(batch.statistics.prefixHitTokens > 0, "some found a prefix")
         for chunk in [1, 7, 16] {
-            let chunked = try await together(EngineUnderTest(maxBatchedTokens: chunk, maxRunningSequences: min(chunk, 32)))
+            let chunked = try await together(requests, EngineUnderTest(maxBatchedTokens: chunk, maxRunningSequences: min(chunk, 32)))
             #expect(chunked.outcomes == alone, "steps of \(chunk) rows")
         }
-        let threaded = try await together(EngineUnderTest(threads: 2))
+        let threaded = try await together(requests, EngineUnderTest(threads: 2))
         #expect(threaded.outcomes == alone, "two threads")
-        let crowded = try await together(EngineUnderTest(blockCount: 20))
-        #expect(crowded.outcomes == alone, "a cache of 20 blocks")
-        #expect(crowded.statistics.preemptions > 0, "some were preempted")
+    }
+
+    @Test func preemptionLeavesNoTrace() async throws {
+        let requests = try draw(8, outputTokens: 90), alone = try await alone(requests)
+        let crowded = try await together(requests, EngineUnderTest(blockCount: 24))
+        #expect(crowded.outcomes == alone)
+        #expect(crowded.statistics.preemptions > 0)
     }
 
     @Test(arguments: [1, 7, 16, 256]) func greedyTokensOfTheGoldenPrompt(chunk: Int) async throws {
