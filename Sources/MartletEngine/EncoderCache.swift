@@ -32,7 +32,9 @@ package struct EncoderCache {
     /// Whether `acquire` of all of them would stay within the budget.
     package func canAcquire(_ images: [SequenceImage]) -> Bool {
         let wanted = Dictionary(images.map { ($0.hash, $0.tokenCount) }) { first, _ in first }
-        let kept = entries.reduce(0) { $0 + ($1.value.userCount > 0 || wanted[$1.key] != nil ? $1.value.tokenCount : 0) }
+        let kept = entries.reduce(0) {
+            $0 + ($1.value.userCount > 0 || wanted[$1.key] != nil ? $1.value.tokenCount : 0)
+        }
         return kept + wanted.reduce(0) { $0 + (entries[$1.key] == nil ? $1.value : 0) } <= tokenBudget
     }
 

@@ -43,7 +43,8 @@ struct PlanReader {
     }
 
     mutating func range(_ field: String) throws(PlanCodingError) -> Range<Int> {
-        let lower = try size(field), upper = try size(field)
+        let lower = try size(field)
+        let upper = try size(field)
         guard lower <= upper else { throw .invalid(field: field) }
         return lower..<upper
     }

@@ -73,7 +73,8 @@ package struct PrefixCache: ~Copyable {
         var found: [String] = []
         if blocks.count != keys.count { found.append("\(blocks.count) keys name \(keys.count) cached blocks") }
         for (id, key) in keys where blocks[key]?.id != id { found.append("block \(id) is filed under another's key") }
-        var listed = 0, cursor = oldest
+        var listed = 0
+        var cursor = oldest
         while let id = cursor, listed <= isListed.count {
             if keys[id] == nil { found.append("block \(id) is evictable but has no key") }
             listed += 1
@@ -84,7 +85,8 @@ package struct PrefixCache: ~Copyable {
     }
 
     private mutating func unlink(_ id: BlockID) {
-        let before = previous[Int(id)], after = next[Int(id)]
+        let before = previous[Int(id)]
+        let after = next[Int(id)]
         if let before { next[Int(before)] = after } else { oldest = after }
         if let after { previous[Int(after)] = before } else { newest = before }
         previous[Int(id)] = nil

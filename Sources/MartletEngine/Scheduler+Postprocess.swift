@@ -79,7 +79,8 @@ extension Scheduler {
             return [end(sequence, reason: .error, message: "The model's output is not a number.", now: now)]
         }
         noteTokens(of: sequence, now: now)
-        var accepted: [SampledToken] = [], finish: EngineAction?
+        var accepted: [SampledToken] = []
+        var finish: EngineAction?
         for token in row {
             counters.generatedTokens += 1
             if sequence.stopTokens.contains(token.token) {

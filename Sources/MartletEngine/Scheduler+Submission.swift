@@ -49,7 +49,8 @@ extension Scheduler {
             throw .promptTooLong(tokens: tokens.count, limit: limits.maxModelLength)
         }
         if tokens.count >= longestSequence { throw .exceedsCache(tokens: tokens.count, limit: longestSequence) }
-        var free = 0, distinct: [Digest: Int] = [:]
+        var free = 0
+        var distinct: [Digest: Int] = [:]
         for placed in request.prompt.images {
             let count = placed.image.tokenCount
             // An image that has no room where it stands, or stands in another.

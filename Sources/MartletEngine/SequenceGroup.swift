@@ -13,7 +13,9 @@ package final class SequenceGroup {
     /// Choice 0's prompt is in the prefix cache (or never will be): the others may come in.
     var isPromptShared: Bool
 
-    init(id: RequestID, promptCount: Int, choiceCount: Int, arrivalTime: Double, rootKey: BlockKey, sharesPrompt: Bool) {
+    init(
+        id: RequestID, promptCount: Int, choiceCount: Int, arrivalTime: Double, rootKey: BlockKey, sharesPrompt: Bool
+    ) {
         self.id = id
         self.promptCount = promptCount
         self.arrivalTime = arrivalTime

@@ -7,10 +7,13 @@ package struct StepBudget {
     /// Some prefill or vision work is in: what comes now must fit.
     package private(set) var hasProgress = false
 
+    /// Costs that are negative or not numbers count as nothing: they come from a fit.
     package init(cost: CostModel, rows: Int, seconds: Double) {
-        self.cost = cost
+        let sane = { (cost: Double) in cost.isFinite ? max(0, cost) : 0 }
+        self.cost = CostModel(
+            step: sane(cost.step), row: sane(cost.row), pair: sane(cost.pair), visionUnit: sane(cost.visionUnit))
         rowsLeft = rows
-        secondsLeft = seconds - cost.step
+        secondsLeft = seconds - self.cost.step
     }
 
     package var isExhausted: Bool { rowsLeft <= 0 || (hasProgress && secondsLeft <= 0) }
@@ -29,7 +32,8 @@ package struct StepBudget {
     package mutating func takeRows(wanted: Int, from position: Int) -> Int {
         let bound = min(wanted, rowsLeft)
         guard bound > 0 else { return 0 }
-        var fits = 0, tooMany = bound + 1
+        var fits = 0
+        var tooMany = bound + 1
         while tooMany - fits > 1 {
             let middle = (fits + tooMany) / 2
             if seconds(rows: middle, from: position) <= secondsLeft { fits = middle } else { tooMany = middle }

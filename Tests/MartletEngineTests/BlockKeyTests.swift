@@ -7,7 +7,9 @@ import Testing
     private let root = BlockKey(modelIdentity: "model", salt: "")
     private let tokens: [TokenID] = [1, 2, 3, 4]
 
-    private func key(parent: BlockKey? = nil, _ tokens: [TokenID]? = nil, start: Int = 0, images: [SequenceImage] = []) -> BlockKey {
+    private func key(parent: BlockKey? = nil, _ tokens: [TokenID]? = nil, start: Int = 0, images: [SequenceImage] = [])
+        -> BlockKey
+    {
         BlockKey(parent: parent ?? root, tokens: (tokens ?? self.tokens)[...], start: start, images: images)
     }
 
@@ -17,9 +19,11 @@ import Testing
 
     @Test func everythingThatChangesTheKVChangesTheKey() {
         let all = [
-            key(), key([1, 2, 3, 5]), key([1, 2, 3]), key(parent: key()), key(parent: BlockKey(modelIdentity: "model", salt: "s")),
+            key(), key([1, 2, 3, 5]), key([1, 2, 3]), key(parent: key()),
+            key(parent: BlockKey(modelIdentity: "model", salt: "s")),
             key(parent: BlockKey(modelIdentity: "other", salt: "")), key(images: [image(1, at: 0)]),
-            key(images: [image(2, at: 0)]), key(images: [image(1, at: 1)]), key(images: [image(1, at: 0, rows: 1, columns: 4)]),
+            key(images: [image(2, at: 0)]), key(images: [image(1, at: 1)]),
+            key(images: [image(1, at: 0, rows: 1, columns: 4)]),
             key(images: [image(1, at: 0), image(1, at: 4)].dropLast(0) + [image(3, at: 3)]),
         ]
         #expect(Set(all).count == all.count)

@@ -55,7 +55,8 @@ import Testing
     @Test func equalContentsAreFiledOnce() throws {
         var store = BlockStore(blockCount: 2)
         let key = chain(1)[0]
-        let first = try block(from: &store), second = try block(from: &store)
+        let first = try block(from: &store)
+        let second = try block(from: &store)
         store.publish(first, as: key)
         store.publish(second, as: key)
         store.release(second)

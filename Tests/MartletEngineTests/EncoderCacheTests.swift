@@ -8,11 +8,15 @@ import Testing
         SequenceImage(image: .tiny(rows: 1, columns: tokens, seed: seed), offset: 0, unitCount: units)
     }
 
-    private func encode(_ id: ImageID, in cache: inout EncoderCache) { cache.plan(units: cache.remainingUnits(of: id), of: id) }
+    private func encode(_ id: ImageID, in cache: inout EncoderCache) {
+        cache.plan(units: cache.remainingUnits(of: id), of: id)
+    }
 
     @Test func equalContentIsOneImage() {
         var cache = EncoderCache(tokenBudget: 10)
-        let first = cache.acquire(image(1)), second = cache.acquire(image(1)), other = cache.acquire(image(2))
+        let first = cache.acquire(image(1))
+        let second = cache.acquire(image(1))
+        let other = cache.acquire(image(2))
         #expect(first == second && first != other)
         #expect(cache.residentTokens == 8)
         #expect(cache.takeRegistrations().map(\.id) == [first, other])
@@ -21,7 +25,8 @@ import Testing
 
     @Test func finishedImagesStayUntilTheRoomIsNeeded() {
         var cache = EncoderCache(tokenBudget: 8)
-        let old = cache.acquire(image(1)), new = cache.acquire(image(2))
+        let old = cache.acquire(image(1))
+        let new = cache.acquire(image(2))
         for id in [old, new] {
             encode(id, in: &cache)
             cache.release(id)

@@ -23,7 +23,8 @@ import Testing
         script.directions.launchFault = { _ in strike("launch", 12) }
         script.directions.midStepFault = { _ in strike("step", 12) }
         script.directions.collectFault = { _ in strike("collect", 12) }
-        var requests: [UInt64: GenerationRequest] = [:], id: UInt64 = 0
+        var requests: [UInt64: GenerationRequest] = [:]
+        var id: UInt64 = 0
         while faults.load(ordering: .relaxed) < 90 {
             id += 1
             let request = traffic.request(using: &random)

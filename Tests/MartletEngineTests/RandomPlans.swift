@@ -3,7 +3,9 @@ import MartletEngine
 import MartletTestSupport
 
 extension Array {
-    static func random(_ counts: Range<Int>, using random: inout SeededGenerator, _ element: (inout SeededGenerator) -> Element) -> Self {
+    static func random(
+        _ counts: Range<Int>, using random: inout SeededGenerator, _ element: (inout SeededGenerator) -> Element
+    ) -> Self {
         (0..<Int.random(in: counts, using: &random)).map { _ in element(&random) }
     }
 }
@@ -24,7 +26,8 @@ extension StepPlan {
         }
         plan.chunks = .random(0..<4, using: &random) {
             let first = Int.random(in: 0..<99, using: &$0)
-            return PrefillChunk(slot: .random(in: 0..<64, using: &$0), range: first..<(first + 9), samples: .random(using: &$0))
+            return PrefillChunk(
+                slot: .random(in: 0..<64, using: &$0), range: first..<(first + 9), samples: .random(using: &$0))
         }
         plan.decodes = .random(0..<9, using: &random) { .random(in: 0..<64, using: &$0) }
         plan.imageReleases = .random(0..<3, using: &random) { .random(in: 0...UInt64.max, using: &$0) }
@@ -79,7 +82,8 @@ extension StepResult {
                             token: .random(in: 0..<150_000, using: &$0),
                             logprob: Bool.random(using: &$0) ? .random(in: -9...0, using: &$0) : nil,
                             top: .random(0..<5, using: &$0) {
-                                TokenLogprob(token: .random(in: 0..<99, using: &$0), logprob: .random(in: -9...0, using: &$0))
+                                TokenLogprob(
+                                    token: .random(in: 0..<99, using: &$0), logprob: .random(in: -9...0, using: &$0))
                             })
                     })
             })

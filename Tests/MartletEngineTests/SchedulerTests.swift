@@ -165,7 +165,8 @@ import Testing
 
     @Test func saltAndIdentityAndImagesSeparate() throws {
         let simulation = simulation()
-        let first = PreparedImage.tiny(rows: 2, columns: 4, seed: 1), second = PreparedImage.tiny(rows: 2, columns: 4, seed: 2)
+        let first = PreparedImage.tiny(rows: 2, columns: 4, seed: 1)
+        let second = PreparedImage.tiny(rows: 2, columns: 4, seed: 2)
         func ask(_ id: UInt64, _ image: PreparedImage, salt: String = "") throws -> Int? {
             var request = GenerationRequest(
                 Array(repeating: 9, count: 8) + tokens(5), maxTokens: 1, images: [PlacedImage(image: image, offset: 0)])
@@ -237,13 +238,17 @@ import Testing
         #expect(simulation.outcomes[2]?[0]?.reason == .error)
         #expect(simulation.outcomes[2]?[0]?.tokens.count == 3)
         for id in [UInt64(1), 3] {
-            #expect(simulation.outcomes[id] == (try Simulation.solo(GenerationRequest([TokenID(id)], maxTokens: 8), limits: .small())))
+            #expect(
+                simulation.outcomes[id]
+                    == (try Simulation.solo(GenerationRequest([TokenID(id)], maxTokens: 8), limits: .small())))
         }
     }
 
     @Test(arguments: [1, 2, 3]) func aCancelTakesEffectWithinTwoSteps(depth: Int) throws {
         let simulation = simulation(.small(depth: depth))
-        for id in UInt64(1)...2 { try simulation.add(GenerationRequest(tokens(9, from: 10 * TokenID(id)), maxTokens: 99), id: id) }
+        for id in UInt64(1)...2 {
+            try simulation.add(GenerationRequest(tokens(9, from: 10 * TokenID(id)), maxTokens: 99), id: id)
+        }
         for _ in 0..<6 { simulation.step() }
         let used = simulation.statistics.usedBlockCount
         simulation.cancel(2)
@@ -296,14 +301,17 @@ import Testing
     @Test(arguments: [1, 2]) func theNewestIsPreemptedAndKeepsItsTokens(depth: Int) throws {
         let limits = RunnerLimits.small(blockCount: 10, slotCount: 4, depth: depth)
         let simulation = simulation(limits) { $0.enablePrefixCaching = false }
-        for id in UInt64(1)...3 { try simulation.add(GenerationRequest(tokens(5, from: TokenID(10 * id)), maxTokens: 20), id: id) }
+        for id in UInt64(1)...3 {
+            try simulation.add(GenerationRequest(tokens(5, from: TokenID(10 * id)), maxTokens: 20), id: id)
+        }
         simulation.run()
         #expect(simulation.statistics.preemptions > 0)
         #expect(simulation.plans.flatMap(\.admissions).filter { $0.tokens[0] == 10 }.count == 1)
         let again = simulation.plans.flatMap(\.admissions).filter { $0.tokens[0] == 30 }
         #expect(again.count > 1 && again.last?.promptCount == 5 && (again.last?.tokens.count ?? 0) > 5)
         for id in UInt64(1)...3 {
-            let solo = try Simulation.solo(GenerationRequest(tokens(5, from: TokenID(10 * id)), maxTokens: 20), limits: limits)
+            let solo = try Simulation.solo(
+                GenerationRequest(tokens(5, from: TokenID(10 * id)), maxTokens: 20), limits: limits)
             #expect(simulation.outcomes[id] == solo)
         }
     }

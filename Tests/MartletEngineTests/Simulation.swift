@@ -22,7 +22,10 @@ final class Simulation {
     var plans: [StepPlan] = []
     var keepsPlans = false
 
-    init(limits: RunnerLimits = .small(), configuration: EngineConfiguration = EngineConfiguration(), script: RunnerScript = RunnerScript()) {
+    init(
+        limits: RunnerLimits = .small(), configuration: EngineConfiguration = EngineConfiguration(),
+        script: RunnerScript = RunnerScript()
+    ) {
         runner = ScriptedModelRunner(limits: limits, script: script)
         scheduler = Scheduler(limits: limits, configuration: configuration)
     }

@@ -10,7 +10,8 @@ import Testing
         var random = SeededGenerator(seed: seed)
         var traffic = RandomTraffic(using: &random)
         let simulation = Simulation(limits: traffic.limits, configuration: traffic.configuration)
-        var requests: [UInt64: GenerationRequest] = [:], cancelled: Set<UInt64> = []
+        var requests: [UInt64: GenerationRequest] = [:]
+        var cancelled: Set<UInt64> = []
         for id in UInt64(1)...30 {
             let request = traffic.request(using: &random)
             do {
@@ -45,7 +46,10 @@ import Testing
     }
 
     @Test func theSimulationReachesItsCorners() throws {
-        var preemptions: UInt64 = 0, hits: UInt64 = 0, imageHits: UInt64 = 0, evictions = 0
+        var preemptions: UInt64 = 0
+        var hits: UInt64 = 0
+        var imageHits: UInt64 = 0
+        var evictions = 0
         for seed in UInt64(0)..<40 {
             var random = SeededGenerator(seed: seed)
             var traffic = RandomTraffic(using: &random)

@@ -10,7 +10,8 @@ import Testing
         let simulation = Simulation(limits: .small(slotCount: 2), configuration: configuration)
         try simulation.add(GenerationRequest(Array(repeating: 3, count: 10), maxTokens: 4), id: 1)
         simulation.run()
-        let statistics = simulation.statistics, histograms = statistics.histograms
+        let statistics = simulation.statistics
+        let histograms = statistics.histograms
         // Scheduled at 1, first token at 2, last at 5.
         #expect(histograms.queueTime.sum == 1 && histograms.queueTime.total == 1)
         #expect(histograms.timeToFirstToken.sum == 2)

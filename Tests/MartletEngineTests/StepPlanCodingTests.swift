@@ -35,9 +35,11 @@ import Testing
         let plan = try StepPlan.random(using: &random).encoded()
         let result = try StepResult.random(using: &random).encoded()
         for _ in 0..<200 {
-            var mutant = plan, other = result
+            var mutant = plan
+            var other = result
             for _ in 0..<Int.random(in: 1...4, using: &random) {
-                mutant[Int.random(in: 8..<mutant.count, using: &random)] = [0, 1, 0x7F, 0xFF].randomElement(using: &random)!
+                mutant[Int.random(in: 8..<mutant.count, using: &random)] = [0, 1, 0x7F, 0xFF].randomElement(
+                    using: &random)!
                 other[Int.random(in: 8..<other.count, using: &random)] = .random(in: 0...255, using: &random)
             }
             do throws(PlanCodingError) {

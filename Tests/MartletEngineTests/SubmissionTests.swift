@@ -26,7 +26,9 @@ import Testing
         #expect(refusal(GenerationRequest(Array(repeating: 1, count: 512))) == .promptTooLong(tokens: 512, limit: 512))
         #expect(refusal(GenerationRequest(Array(repeating: 1, count: 511))) == nil)
         let small = RunnerLimits.small(blockCount: 3)
-        #expect(refusal(GenerationRequest(Array(repeating: 1, count: 12)), limits: small) == .exceedsCache(tokens: 12, limit: 12))
+        #expect(
+            refusal(GenerationRequest(Array(repeating: 1, count: 12)), limits: small)
+                == .exceedsCache(tokens: 12, limit: 12))
         #expect(refusal(GenerationRequest(Array(repeating: 1, count: 11), maxTokens: 99), limits: small) == nil)
     }
 

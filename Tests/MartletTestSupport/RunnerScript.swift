@@ -1,5 +1,5 @@
-import MartletEngine
 import MartletCore
+import MartletEngine
 import Synchronization
 
 /// What a test tells a `ScriptedModelRunner` to do, and what it reads back; shared between the test and the engine's

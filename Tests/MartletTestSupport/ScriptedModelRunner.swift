@@ -128,7 +128,8 @@ package final class ScriptedModelRunner: ModelRunner {
     private func run(
         _ plan: StepPlan, directions: RunnerScript.Directions, stopAfterFirst: Bool
     ) throws -> [StepResult.Row] {
-        var rows: [StepResult.Row] = [], seen: Set<Slot> = []
+        var rows: [StepResult.Row] = []
+        var seen: Set<Slot> = []
         for chunk in plan.chunks {
             guard var state = slots[chunk.slot], seen.insert(chunk.slot).inserted,
                 chunk.range.lowerBound == state.length, !chunk.range.isEmpty,
@@ -182,7 +183,8 @@ package final class ScriptedModelRunner: ModelRunner {
     private func sample(
         _ state: inout SlotState, slot: Slot, context: UInt64, directions: RunnerScript.Directions
     ) -> StepResult.Row {
-        let admission = state.admission, sampling = admission.sampling
+        let admission = state.admission
+        let sampling = admission.sampling
         let generated = state.tokens.count - admission.promptCount
         if state.isBroken || directions.notANumber?(admission, generated) == true {
             state.isBroken = true
@@ -195,7 +197,9 @@ package final class ScriptedModelRunner: ModelRunner {
         if let reply = directions.reply?(admission.tokens.prefix(admission.promptCount)) {
             token = generated < reply.count ? reply[generated] : admission.stopTokens.first ?? 0
         } else {
-            if let allowed = sampling.allowedTokens, !allowed.isEmpty { token = allowed[Int(hash % UInt64(allowed.count))] }
+            if let allowed = sampling.allowedTokens, !allowed.isEmpty {
+                token = allowed[Int(hash % UInt64(allowed.count))]
+            }
             let banned = generated < sampling.minTokens ? admission.stopTokens : []
             while banned.contains(token) { token = (token + 1) % TokenID(limits.vocabularyCount) }
         }
@@ -216,7 +220,8 @@ package final class ScriptedModelRunner: ModelRunner {
 
     private func count(_ plan: StepPlan) {
         let rows = plan.decodes.count + plan.chunks.reduce(0) { $0 + $1.range.count }
-        let resident = slots.count, pictures = images.count
+        let resident = slots.count
+        let pictures = images.count
         script.count {
             $0.steps += 1
             $0.rows += rows
