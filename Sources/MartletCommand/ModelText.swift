@@ -19,7 +19,8 @@ struct ModelText {
         renderer = try Self.template(files, override: options.chatTemplate).map { template in
             ChatRenderer(
                 template: template, beginToken: tokenizer.bosToken.flatMap(tokenizer.token),
-                endToken: tokenizer.eosToken.flatMap(tokenizer.token), guarding: tokenizer.guarding)
+                endToken: tokenizer.eosToken.flatMap(tokenizer.token), answerTags: tokenizer.id(of: "</answer>") != nil,
+                guarding: tokenizer.guarding)
         }
     }
 
