@@ -20,3 +20,21 @@ package struct PlacedImage: Sendable {
         self.offset = offset
     }
 }
+
+extension Prompt {
+    /// Widens each `placeholder` of a rendered prompt to as many copies as its image has tokens; `images` are in the
+    /// order of the placeholders. Placeholders beyond the images stay as they are.
+    package init(tokens: [TokenID], placeholder: TokenID?, images: [PreparedImage]) {
+        self.init(tokens: [])
+        self.tokens.reserveCapacity(tokens.count + images.reduce(0) { $0 + $1.tokenCount })
+        for token in tokens {
+            guard token == placeholder, self.images.count < images.count else {
+                self.tokens.append(token)
+                continue
+            }
+            let image = images[self.images.count]
+            self.images.append(PlacedImage(image: image, offset: self.tokens.count))
+            self.tokens.append(contentsOf: repeatElement(token, count: image.tokenCount))
+        }
+    }
+}

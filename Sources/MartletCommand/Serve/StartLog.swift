@@ -1,0 +1,130 @@
+import Foundation
+import Logging
+import MartletCore
+import MartletEngine
+import MartletModels
+import MartletServer
+import MartletTensor
+import MartletText
+import MartletVision
+
+/// The lines of a start, in vLLM's words where people look for them (API.md 2.3).
+struct StartLog {
+    private let settings: ServeSettings
+    private let logger: Logger
+    private var progress: LoadProgress
+    private let start = ContinuousClock.now
+    private var loadStart = ContinuousClock.now
+    private var initialStart = ContinuousClock.now
+    private var modelLength = 0
+
+    init(settings: ServeSettings, logger: Logger) {
+        self.settings = settings
+        self.logger = logger
+        progress = LoadProgress { text in logger.info("\(text)") }
+    }
+
+    func begin(version: String) {
+        logger.info("Martlet \(version), API of vLLM's server")
+        logger.info("non-default args: \(settings.nonDefaultArguments)")
+        for remark in settings.remarks { logger.warning("\(remark)") }
+    }
+
+    mutating func show(_ event: ModelAssembly.Event) {
+        switch event {
+        case .opened(let files): opened(files)
+        case .loaded(let bytes, let total): progress.show(bytes, of: total)
+        case .sized(let limits, let cacheBytes): sized(limits, cacheBytes)
+        case .warm:
+            let seconds = (ContinuousClock.now - initialStart).seconds
+            logger.info("init engine (profile, create kv cache, warmup model) took \(Self.fixed(seconds, 2)) s")
+        }
+    }
+
+    mutating private func opened(_ files: ModelFiles) {
+        let configuration = files.configuration
+        logger.info("Resolved architecture: \(configuration.architecture.rawValue)")
+        modelLength = configuration.decoder.maxPositions
+        if let asked = settings.model.maxModelLength {
+            if asked > modelLength {
+                logger.warning("--max-model-len \(asked) is beyond the model's own \(modelLength), which is used.")
+            }
+            logger.info("Using max model len \(min(asked, modelLength))")
+        }
+        if settings.engine.enableChunkedPrefill {
+            logger.info("Chunked prefill is enabled with max_num_batched_tokens=\(settings.model.maxBatchedTokens).")
+        }
+        logger.info("Starting to load model \(files.location)...")
+        loadStart = .now
+    }
+
+    mutating private func sized(_ limits: RunnerLimits, _ cacheBytes: Int) {
+        progress.finish()
+        let seconds = (ContinuousClock.now - loadStart).seconds
+        logger.info("Loading weights took \(Self.fixed(seconds, 2)) seconds")
+        if settings.model.maxModelLength == nil {
+            let why = limits.maxModelLength < modelLength ? " (what the KV cache holds; the model allows \(modelLength))" : ""
+            logger.info("Using max model len \(limits.maxModelLength)\(why)")
+        }
+        let tokens = limits.blockCount * limits.blockSize
+        let concurrency = Double(tokens) / Double(max(1, limits.maxModelLength))
+        logger.info("Available KV cache memory: \(LoadProgress.gibibytes(cacheBytes)) GiB")
+        logger.info(
+            """
+            CPU KV cache size: \(Self.grouped(tokens)) tokens, Maximum concurrency for \
+            \(Self.grouped(limits.maxModelLength)) tokens per request: \(Self.fixed(concurrency, 2))x
+            """)
+        initialStart = .now
+    }
+
+    /// After loading: what serves, on what, under which names.
+    func loaded(_ assembly: ModelAssembly, overridden: JSONObject) {
+        let seconds = (ContinuousClock.now - start).seconds
+        let bytes = LoadProgress.gibibytes(assembly.footprint.weightBytes)
+        logger.info("Model loading took \(bytes) GiB memory and \(Self.fixed(seconds, 6)) seconds")
+        if assembly.images != nil {
+            logger.info(
+                "Encoder cache will be initialized with a budget of \(assembly.limits.encoderCacheTokens) tokens")
+        }
+        let threads = assembly.threadCount
+        logger.info("Model loaded on 1 CPU rank (\(threads) thread\(threads == 1 ? "" : "s"))")
+        if overridden.count > 0 {
+            var writer = JSONWriter()
+            writer.value(.object(overridden))
+            let source = settings.generationConfig == "vllm" ? "--override-generation-config" : "the model's generation_config.json"
+            logger.warning("Default vLLM sampling parameters have been overridden by \(source): \(writer.text)")
+        }
+        if assembly.renderer == nil {
+            logger.warning("The model has no chat template: /v1/completions works, chat needs --chat-template.")
+        }
+        let own = assembly.files.name
+        let aliases = settings.names.filter { $0 != own && $0 != settings.model.model }
+        if !aliases.isEmpty {
+            let names = aliases.map { "'\($0)'" }.joined(separator: ", ")
+            logger.info(
+                """
+                \(names) \(aliases.count == 1 ? "is a name" : "are names") given with --served-model-name. The model \
+                that answers is \(own) (\(assembly.files.configuration.architecture.rawValue), \
+                \(Self.parameters(assembly.footprint.parameterCount)) parameters).
+                """)
+        }
+        logger.info("Serving model '\(settings.names.first ?? own)'...")
+    }
+
+    static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+
+    /// 302945 -> `302,945`
+    static func grouped(_ value: Int) -> String {
+        var text = "\(value.magnitude)"
+        var index = text.endIndex
+        while text.distance(from: text.startIndex, to: index) > 3 {
+            index = text.index(index, offsetBy: -3)
+            text.insert(",", at: index)
+        }
+        return value < 0 ? "-" + text : text
+    }
+
+    static func parameters(_ count: Int) -> String {
+        count >= 1_000_000_000 ? fixed(Double(count) / 1e9, 1) + " billion" : fixed(Double(count) / 1e6, 1) + " million"
+    }
+}

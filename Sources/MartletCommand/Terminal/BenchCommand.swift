@@ -1,0 +1,155 @@
+import ArgumentParser
+import Foundation
+import MartletCore
+import MartletEngine
+import MartletModels
+import MartletTensor
+import MartletText
+
+/// `martlet bench`: prefill and decode speed through the whole engine.
+struct BenchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure prefill and decode speed.",
+        discussion: """
+            For each context length a prompt of random tokens is prefilled and --tokens tokens are decoded behind it, in
+            --sequences sequences at once; medians of --repeats runs. Prefill is the tokens of all prompts over the time
+            to the last first token; decode is the tokens after the first over the time they took.
+
+            EXAMPLES:
+              martlet bench model.gguf
+              martlet bench model.gguf --context 128,1K,4K --sequences 16 --csv bench.csv --json bench.json
+            """)
+
+    @OptionGroup var model: ModelArguments
+    @Option(help: "Context lengths, separated by commas.") var context = "128,512,1024"
+    @Option(help: "Tokens decoded in a sequence.") var tokens = 32
+    @Option(help: "Sequences at once.") var sequences = 1
+    @Option(help: "Runs, of which the median counts.") var repeats = 3
+    @Option(help: "Write the rows as CSV.") var csv: String?
+    @Option(help: "Write the rows as JSON.") var json: String?
+
+    func validate() throws {
+        guard (2...4096).contains(tokens) else { throw ValidationError("--tokens is between 2 and 4096.") }
+        guard (1...1024).contains(sequences) else { throw ValidationError("--sequences is between 1 and 1024.") }
+        guard (1...101).contains(repeats) else { throw ValidationError("--repeats is between 1 and 101.") }
+        _ = try lengths()
+    }
+
+    private func lengths() throws -> [Int] {
+        let lengths = context.split(separator: ",").map { CountNotation.read(String($0)) ?? 0 }
+        guard !lengths.isEmpty, lengths.allSatisfy({ (1...(1 << 24)).contains($0) }) else {
+            throw ValidationError("--context takes lengths such as 128,1K,4096.")
+        }
+        return lengths
+    }
+
+    func run() async throws {
+        let lengths = try lengths()
+        var settings = try model.settings()
+        settings.model.maxRunningSequences = sequences
+        settings.model.maxBatchedTokens = max(settings.model.maxBatchedTokens, sequences)
+        settings.engine.maxRunningSequences = sequences
+        settings.engine.maxBatchedTokens = settings.model.maxBatchedTokens
+        settings.engine.enablePrefixCaching = false
+        settings.engine.queueTimeoutSeconds = 86400
+        if model.maxModelLen == nil { settings.model.maxModelLength = (lengths.max() ?? 0) + tokens }
+        try await LocalModel.run(settings) { local in
+            let limits = local.assembly.limits
+            print("\(local.assembly.files.name), \(local.assembly.threadCount) threads, KV cache \(local.assembly.cacheType.rawValue)")
+            print(BenchRow.heading)
+            var rows: [BenchRow] = []
+            for length in lengths {
+                guard length + tokens <= limits.maxModelLength else {
+                    print("\(length): beyond the context of \(limits.maxModelLength) tokens, left out")
+                    continue
+                }
+                rows.append(try await measure(length, local))
+                print(rows.last?.text ?? "")
+            }
+            try write(rows)
+            guard !rows.isEmpty else { throw ExitCode(1) }
+        }
+    }
+
+    private func measure(_ length: Int, _ local: LocalModel) async throws -> BenchRow {
+        var prefills: [Double] = []
+        var decodes: [Double] = []
+        for run in 0..<repeats {
+            let outputs = try await withThrowingTaskGroup(of: LocalModel.Output.self) { group in
+                for sequence in 0..<sequences {
+                    let request = request(length, seed: UInt64(run * 4096 + sequence), local)
+                    group.addTask { try await local.generate(request) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            let firsts = outputs.compactMap(\.seconds.first)
+            let lasts = outputs.compactMap(\.seconds.last)
+            guard let first = firsts.max(), let last = lasts.max() else { continue }
+            prefills.append(Double(length * sequences) / first)
+            // Sequences that finished their prefill early have decoded meanwhile: count what came after.
+            let later = outputs.reduce(0) { sum, output in sum + output.seconds.count { $0 > first } }
+            if last > first { decodes.append(Double(later) / (last - first)) }
+        }
+        return BenchRow(
+            context: length, sequences: sequences, decoded: tokens, prefill: Self.median(prefills), decode: Self.median(decodes))
+    }
+
+    private func request(_ length: Int, seed: UInt64, _ local: LocalModel) -> GenerationRequest {
+        var source = SeedSource(seed: seed &+ 1)
+        let special = Set(local.assembly.tokenizer.addedTokens.map(\.id))
+        let count = UInt64(max(1, local.assembly.limits.vocabularyCount))
+        var prompt: [TokenID] = []
+        while prompt.count < length {
+            let token = TokenID(source.next() % count)
+            if !special.contains(token) { prompt.append(token) }
+        }
+        var sampling = SamplingParameters()
+        sampling.temperature = 0
+        sampling.maxTokens = tokens
+        sampling.ignoresEndOfGeneration = true
+        return GenerationRequest(prompt: Prompt(tokens: prompt), sampling: sampling)
+    }
+
+    private func write(_ rows: [BenchRow]) throws {
+        if let csv {
+            let text = BenchRow.csvHeading + "\n" + rows.map { $0.csv + "\n" }.joined()
+            try Data(text.utf8).write(to: URL(fileURLWithPath: csv))
+        }
+        if let json {
+            var writer = JSONWriter()
+            writer.value(.array(rows.map(\.json)))
+            try Data((writer.text + "\n").utf8).write(to: URL(fileURLWithPath: json))
+        }
+    }
+
+    static func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        guard !sorted.isEmpty else { return 0 }
+        let middle = sorted.count / 2
+        return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
+}
+
+/// One line of the bench. Speeds in tokens a second over all sequences.
+struct BenchRow: Equatable {
+    var context: Int
+    var sequences: Int
+    var decoded: Int
+    var prefill: Double
+    var decode: Double
+
+    static let heading = " context  sequences   prefill tok/s   decode tok/s"
+    var text: String { String(format: "%8d  %9d   %13.1f   %12.1f", context, sequences, prefill, decode) }
+
+    static let csvHeading = "context,sequences,decoded,prefill_tokens_per_second,decode_tokens_per_second"
+    var csv: String { String(format: "%d,%d,%d,%.3f,%.3f", context, sequences, decoded, prefill, decode) }
+
+    var json: JSONValue {
+        .object(
+            JSONObject([
+                ("context", .integer(Int64(context))), ("sequences", .integer(Int64(sequences))),
+                ("decoded", .integer(Int64(decoded))), ("prefill_tokens_per_second", .number(prefill)),
+                ("decode_tokens_per_second", .number(decode)),
+            ]))
+    }
+}

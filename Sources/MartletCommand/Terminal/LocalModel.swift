@@ -1,0 +1,81 @@
+import Foundation
+import MartletCore
+import MartletEngine
+import MartletModels
+import MartletServer
+import MartletText
+
+/// A model and its running engine inside this process: what `chat`, `bench` and `selfcheck` talk to.
+struct LocalModel: Sendable {
+    let assembly: ModelAssembly
+    let engine: any GenerationEngine
+    let defaults: GenerationDefaults
+
+    /// What one generation gave.
+    struct Output: Equatable {
+        var tokens: [SampledToken] = []
+        /// Seconds from the submission to each event with tokens.
+        var seconds: [Double] = []
+        var cachedTokens = 0
+        var finish: FinishReason?
+        var message: String?
+    }
+
+    /// Loads with a progress bar, runs `body` beside the engine, and stops the engine.
+    static func run(
+        _ settings: ServeSettings, isQuiet: Bool = false, body: (LocalModel) async throws -> Void
+    ) async throws {
+        let environment = ProcessInfo.processInfo.environment
+        let progress = Guarded(LoadProgress { ConsoleLog.write($0 + "\n") })
+        let (assembly, runner) = try ModelAssembly.load(settings.model, environment: environment) { event in
+            if case .loaded(let done, let total) = event, !isQuiet {
+                progress.with { $0.show(done, of: total) }
+            }
+            if case .sized = event { progress.with { $0.finish() } }
+        }
+        var configuration = settings.engine
+        configuration.endTokens = assembly.endTokens
+        configuration.modelIdentity = assembly.files.location
+        let engine = Engine(configuration: configuration, runner: runner, seeds: SeedSource(seed: settings.seed))
+        let defaults = try GenerationFile.defaults(
+            choice: settings.generationConfig, own: assembly.files.generationConfig,
+            overrides: settings.generationOverrides
+        ).defaults
+        let loop = Task { await engine.run() }
+        defer { loop.cancel() }
+        try await body(LocalModel(assembly: assembly, engine: engine, defaults: defaults))
+    }
+
+    /// Runs `request` to its end. `onTokens` sees every event's tokens as they come.
+    func generate(
+        _ request: GenerationRequest, onTokens: ([SampledToken]) -> Bool = { _ in true }
+    ) async throws -> Output {
+        let start = ContinuousClock.now
+        let generation = try await engine.submit(request)
+        var output = Output()
+        for await event in generation.events {
+            switch event {
+            case .started(_, let cached): output.cachedTokens = cached
+            case .tokens(_, let tokens):
+                output.tokens += tokens
+                output.seconds.append((ContinuousClock.now - start).seconds)
+                if !onTokens(tokens) {
+                    output.finish = .stop
+                    await engine.cancel(generation.id)
+                    return output
+                }
+            case .finished(_, let reason, _, let message):
+                output.finish = reason
+                output.message = message
+            }
+        }
+        if output.finish == .error { throw GenerationFailure(reason: output.message ?? "the engine gave no reason") }
+        return output
+    }
+}
+
+/// A generation that ended with an error.
+struct GenerationFailure: Error, Equatable, CustomStringConvertible {
+    let reason: String
+    var description: String { "Generation failed: \(reason)" }
+}

@@ -1,0 +1,31 @@
+import ArgumentParser
+import Foundation
+
+/// The arguments that every command with a model shares; read by the same table as `serve`'s.
+struct ModelArguments: ParsableArguments {
+    @Argument(help: "A directory, a .gguf file, or a hub name that a local cache has.")
+    var model: String
+    @Option(help: ArgumentHelp("Storage of plain weights.", valueName: "auto|half|bfloat16|float32"))
+    var dtype: String?
+    @Option(help: "Precision of the KV cache.") var kvCacheDtype: String?
+    @Option(help: "Tokens of prompt and output together (1k, 4K, auto).") var maxModelLen: String?
+    @Option(help: "Where weights come from.") var loadFormat: String?
+    @Option(help: "A directory with tokenizer.json, or that file.") var tokenizer: String?
+    @Option(help: "A Jinja file to use instead of the model's template.") var chatTemplate: String?
+    @Option(help: "Threads that compute.") var threads: String?
+    @Option(help: "Instruction set of the kernels.") var isa: String?
+
+    /// Throws `UsageError`.
+    func settings() throws -> ServeSettings {
+        var words = ["--model=\(model)"]
+        let options = [
+            ("dtype", dtype), ("kv-cache-dtype", kvCacheDtype), ("max-model-len", maxModelLen),
+            ("load-format", loadFormat), ("tokenizer", tokenizer), ("chat-template", chatTemplate),
+            ("threads", threads), ("isa", isa),
+        ]
+        for (name, value) in options { if let value { words.append("--\(name)=\(value)") } }
+        let settings = try FlagReader(words).settings(environment: ProcessInfo.processInfo.environment)
+        if let name = settings.instructionSet { setenv("MARTLET_FORCE_ISA", name, 1) }
+        return settings
+    }
+}
