@@ -1,0 +1,57 @@
+import MartletTensor
+
+/// What a model needs, counted from its configuration: the numbers behind memory plans and cost models.
+package struct ModelFootprint: Sendable, Equatable {
+    /// Weights as stored, in bytes.
+    package let weightBytes: Int
+    package let parameterCount: Int
+    private let configuration: ModelConfiguration
+
+    /// `dtype`: what plain matrices are stored as; nil = as the files have them.
+    package init(_ configuration: ModelConfiguration, dtype: DType? = nil) {
+        self.configuration = configuration
+        let tensors = configuration.tensors
+        parameterCount = tensors.reduce(0) { $0 + $1.elementCount }
+        weightBytes = tensors.reduce(0) { sum, info in
+            let stored = info.shape.count > 1 && !info.dtype.isQuantized ? dtype ?? info.dtype : info.dtype
+            return sum + info.elementCount / stored.blockElements * stored.blockBytes
+        }
+    }
+
+    /// KV cache of one position over all layers, in bytes.
+    package func cacheBytesPerToken(_ dtype: DType) -> Int {
+        let decoder = configuration.decoder
+        return decoder.layerCount * 2 * decoder.heads.keyValueWidth * dtype.blockBytes / dtype.blockElements
+    }
+
+    /// Scratch of a step of `rows` rows, in bytes of f32: what TextDecoder allocates.
+    package func activationBytes(rows: Int) -> Int {
+        let decoder = configuration.decoder
+        let perRow = 2 * decoder.hiddenSize + decoder.rotary.dimensions + decoder.heads.fusedWidth + decoder.heads.queryWidth
+        let strip = min(rows, 512) * 3 * decoder.intermediateSize
+        let head = min(rows, 32) * (decoder.hiddenSize + decoder.vocabularyRows)
+        return 4 * (rows * perRow + strip + head)
+    }
+
+    /// Multiply-adds times two of one row through the layers, head excluded.
+    package var operationsPerRow: Double {
+        let decoder = configuration.decoder
+        let attention = decoder.hiddenSize * (decoder.heads.fusedWidth + decoder.heads.queryWidth)
+        let feedForward = 3 * decoder.hiddenSize * decoder.intermediateSize
+        return 2 * Double(decoder.layerCount) * Double(attention + feedForward)
+    }
+
+    /// Of one row attending to one position.
+    package var operationsPerPair: Double {
+        4 * Double(configuration.decoder.layerCount) * Double(configuration.decoder.heads.queryWidth)
+    }
+
+    /// Of one vision unit, averaged over a 1080 x 2400 screenshot (13,416 patches).
+    package func operationsPerVisionUnit(stripRows: Int) -> Double {
+        guard let vision = configuration.vision else { return 0 }
+        let hidden = Double(vision.hiddenSize), rows = Double(stripRows)
+        let products = 4 * hidden * hidden + 3 * hidden * Double(vision.blockIntermediateSize)
+        let attention = 2 * 13416 * hidden
+        return rows * (products + attention)
+    }
+}

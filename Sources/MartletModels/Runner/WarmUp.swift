@@ -1,0 +1,68 @@
+import MartletCore
+import MartletEngine
+import MartletTensor
+
+extension DecoderRunner {
+    /// Runs every path once (prefill, decode, vision tower) so that the first request finds memory touched and code
+    /// warm, and fits the cost model to what it took. `now` in seconds. Leaves no state behind; call it before
+    /// the engine has the runner.
+    package func warmUp(now: () -> Double) throws {
+        let rows = min(16, limits.maxModelLength - 2, limits.blockCount * limits.blockSize - 2)
+        guard rows > 1 else { return }
+        let blocks = (0..<((rows + 1 + limits.blockSize - 1) / limits.blockSize)).map(BlockID.init)
+        var index = UInt64.max - 8
+        func seconds(_ plan: StepPlan) throws -> Double {
+            let start = now()
+            _ = try collect(launch(plan))
+            return now() - start
+        }
+        func plan() -> StepPlan {
+            index += 1
+            return StepPlan(index: index)
+        }
+
+        var prefill = plan()
+        prefill.admissions = [admission(rows: rows)]
+        prefill.blockAppends = [BlockAppend(slot: 0, blocks: blocks)]
+        prefill.chunks = [PrefillChunk(slot: 0, range: 0..<rows, samples: true)]
+        _ = try seconds(prefill)
+        prefill.index = plan().index
+        prefill.releases = [0]
+        let prefillSeconds = try seconds(prefill)
+        var decode = plan()
+        decode.decodes = [0]
+        let decodeSeconds = try seconds(decode)
+        var release = plan()
+        release.releases = [0]
+        _ = try seconds(release)
+
+        let row = max(1e-9, (prefillSeconds - decodeSeconds) / Double(rows - 1))
+        let perOperation = row / workload.operationsPerRow
+        costModel = CostModel(
+            step: max(0, decodeSeconds - row), row: row, pair: perOperation * workload.operationsPerPair,
+            visionUnit: perOperation * workload.operationsPerVisionUnit)
+        try warmUpVision()
+    }
+
+    private func admission(rows: Int) -> SlotAdmission {
+        SlotAdmission(
+            slot: 0, tokens: (0..<rows).map { TokenID($0 % limits.vocabularyCount) }, promptCount: rows, cachedCount: 0,
+            images: [], sampling: SamplingParameters(), seed: 0, choice: 0, stopTokens: [])
+    }
+
+    /// The smallest picture worth the name, through the whole tower.
+    private func warmUpVision() throws {
+        guard let vision = visionConfiguration else { return }
+        let side = vision.patchSize * vision.mergeSize * 4
+        let image = PreparedImage(
+            width: side, height: side, originalWidth: side, originalHeight: side,
+            rgb: [UInt8](repeating: 127, count: side * side * 3), patchSize: vision.patchSize,
+            mergeSize: vision.mergeSize, mean: SIMD3(repeating: 0.5), deviation: SIMD3(repeating: 0.25))
+        let id = ImageID.max
+        try register(image, as: id)
+        var plan = StepPlan(index: UInt64.max - 1)
+        plan.visionWork = [VisionWork(image: id, units: 0..<visionUnitCount(of: image))]
+        plan.imageReleases = [id]
+        _ = try collect(launch(plan))
+    }
+}
