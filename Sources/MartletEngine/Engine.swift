@@ -46,6 +46,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
         await withTaskCancellationHandler {
             while watch.deathReason == nil, !Task.isCancelled {
                 if scheduler.isIdle {
+                    rest()
                     await nextArrival()
                 } else {
                     step()
@@ -109,7 +110,6 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
             scheduler.countStuck()
             endUnfinished(message: "The engine could not go on with this request.")
         }
-        if scheduler.isIdle { rest() }
     }
 
     private func launch(_ step: ScheduledStep) {
@@ -159,7 +159,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
 
     // MARK: Rest and end
 
-    /// Falling idle: the books are checked, and whoever waits for the last request goes on.
+    /// Nothing is left to do, by a step or by a cancel: the books are checked, and whoever drains goes on.
     private func rest() {
         scheduler.checkIntegrity()
         watch.setBusy(false)

@@ -137,6 +137,27 @@ import Testing
         }
     }
 
+    @Test func aCancelThatEmptiesTheEngineLetsItRest() async throws {
+        let script = RunnerScript()
+        script.directions.stepTime = .milliseconds(2)
+        let time = Mutex(0.0)
+        let engine = Engine(
+            configuration: EngineConfiguration(), runner: ScriptedModelRunner(limits: .small(), script: script),
+            clock: EngineClock { time.withLock { $0 } })
+        let loop = Task { await engine.run() }
+        let generation = try await engine.submit(GenerationRequest([1], maxTokens: 400))
+        for await _ in generation.events.prefix(1) {}
+        await engine.cancel(generation.id)
+        // Were anybody left waiting, this would take its hour.
+        await engine.drain(timeout: .seconds(3600))
+        for _ in 0..<10 {
+            time.withLock { $0 += 10 }
+            #expect(engine.health() == .alive)
+        }
+        loop.cancel()
+        await loop.value
+    }
+
     @Test func drainingEndsWhatTakesTooLong() async throws {
         let script = RunnerScript()
         script.directions.stepTime = .milliseconds(5)
