@@ -6,6 +6,7 @@ struct AddedTokenReader {
     private(set) var tokens: [AddedToken] = []
     private var ids: Set<TokenID> = []
     private var contents: Set<[UInt8]> = []
+    private var byteCount = 0
 
     init(faults: TokenizerFaults) { self.faults = faults }
 
@@ -42,6 +43,10 @@ struct AddedTokenReader {
         let content = Array(token.content.utf8)
         guard !content.isEmpty, content.count <= TokenizerFile.maxContentByteCount else {
             throw faults.fault("\(field).content", "not of 1 to \(TokenizerFile.maxContentByteCount) bytes")
+        }
+        byteCount += content.count
+        guard byteCount <= TokenizerFile.maxAddedByteCount else {
+            throw faults.fault("added_tokens", "more than \(TokenizerFile.maxAddedByteCount) bytes")
         }
         guard !token.content.unicodeScalars.contains(Tokenizer.guardScalar) else {
             throw faults.fault("\(field).content", "holds U+FDD0, which is reserved")

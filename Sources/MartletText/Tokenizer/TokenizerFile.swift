@@ -7,8 +7,9 @@ struct TokenizerFile {
     /// Longer files are refused unread, in bytes.
     static let maxByteCount = 128 << 20
     static let maxAddedTokenCount = 1 << 16
-    /// Bytes of one added token.
+    /// Bytes of one added token, and of all of them.
     static let maxContentByteCount = 512
+    static let maxAddedByteCount = 4 << 20
 
     init(file: String) { faults = TokenizerFaults(file: file) }
 

@@ -112,13 +112,17 @@ import Testing
         }
     }
 
-    @Test func refusesTooManyAddedTokens() {
-        let tokens = (0..<70_000).map { #"{"id": \#($0 + 4), "content": "<\#($0)>", "special": true}"# }
+    @Test(arguments: [
+        (70_000, 1, "more than 65536"), (9_000, 500, "more than 4194304 bytes"), (1, 600, "not of 1 to 512 bytes"),
+    ])
+    func refusesTooManyAddedTokens(_ count: Int, _ length: Int, _ reason: String) {
+        let filler = String(repeating: "x", count: length)
+        let tokens = (0..<count).map { #"{"id": \#($0 + 4), "content": "<\#($0)\#(filler)>", "special": true}"# }
         let old = file().split(separator: #""added_tokens": "#)[1].prefix { $0 != "]" } + "]"
         let error = #expect(throws: TokenizerError.self) {
             try load(file([(String(old), "[" + tokens.joined(separator: ",") + "]")]))
         }
-        #expect(error?.reason == "more than 65536")
+        #expect(error?.reason == reason)
     }
 
     @Test func addsTheTokensThatOnlyTheConfigurationHas() throws {

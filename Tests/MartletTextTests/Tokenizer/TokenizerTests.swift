@@ -88,4 +88,19 @@ import Testing
         #expect(tokenizer.token(3) == nil)
         #expect(tokenizer.bosToken == 0 && tokenizer.eosToken == 0 && tokenizer.endOfTurnToken == nil)
     }
+
+    @Test func addedTokensThatAreNotNormalisedGoFirstAndLongerOnesBeforeShorter() throws {
+        let gguf = GGUFVocabulary(model: "gpt2", pre: "gpt-2", tokens: ["x", "y"], tokenTypes: [], merges: [])
+        let plain = try Tokenizer(vocabulary: gguf).definition
+        let added = [
+            AddedToken(content: "<s>x", id: 2, isSpecial: false, isNormalized: true),
+            AddedToken(content: "<s>", id: 3, isSpecial: true),
+            AddedToken(content: "<s>y", id: 4, isSpecial: true),
+        ]
+        let tokenizer = Tokenizer(
+            definition: TokenizerDefinition(
+                vocabulary: plain.vocabulary, merges: plain.merges, preTokenizer: .gpt2, ignoresMerges: false,
+                unknown: nil, prefix: [], suffix: [], addedTokens: added, names: SpecialTokenNames()))
+        #expect(tokenizer.encode("<s>xy<s>y", addSpecialTokens: false) == [3, 0, 1, 4])
+    }
 }
