@@ -16,7 +16,7 @@ package struct EngineConfiguration: Sendable, Equatable {
     /// Off: a prompt is prefilled in one step, or waits until it fits.
     package var enableChunkedPrefill = true
     package var schedulingPolicy = SchedulingPolicy.firstComeFirstServed
-    /// End-of-generation ids of the model (model-spec 4.3).
+    /// End-of-generation ids of the model (MODEL.md 4.3).
     package var endTokens: [Int32] = []
     /// Part of every block key: two models never share KV.
     package var modelIdentity = ""

@@ -19,7 +19,8 @@ struct StepDraft {
     mutating func addDecode(_ sequence: TokenSequence, slot: Slot) {
         plan.decodes.append(slot)
         decodeOwners.append(sequence)
-        name(sequence, end: sequence.plannedCount + 1, samples: true)
+        // Decodes come first and once: nobody has named it yet.
+        members.append(StepMember(sequence: sequence, end: sequence.plannedCount + 1, samples: true))
     }
 
     /// Rows up to `end` of `sequence` are prefilled.

@@ -4,7 +4,7 @@ import MartletTestSupport
 import Synchronization
 import Testing
 
-/// One request, one step, one fault: never the engine (reliability: a throw inside a step fails that step's
+/// One request, one step, one fault: never the engine (a throw inside a step fails that step's
 /// sequences, once).
 @Suite struct FaultTests {
     @Test(arguments: 0..<12) func faultsTakeOnlyTheirStep(seed: UInt64) throws {
