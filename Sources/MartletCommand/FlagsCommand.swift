@@ -48,5 +48,7 @@ enum FlagTable {
         }
     }
 
-    private static func escaped(_ text: String) -> String { text.replacing("\\|", with: "|").replacing("|", with: "\\|") }
+    private static func escaped(_ text: String) -> String {
+        text.replacing("\\|", with: "|").replacing("|", with: "\\|")
+    }
 }

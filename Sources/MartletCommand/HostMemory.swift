@@ -13,7 +13,9 @@ struct HostMemory: Equatable {
             let total = field("MemTotal", in: meminfo)
         else { return nil }
         let limit = text("sys/fs/cgroup/memory.max").flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
-        let used = text("sys/fs/cgroup/memory.current").flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        let used = text("sys/fs/cgroup/memory.current").flatMap {
+            Int($0.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
         guard let limit, let used, limit < total else { return HostMemory(available: available, total: total) }
         return HostMemory(available: min(available, max(0, limit - used)), total: limit)
     }

@@ -59,7 +59,8 @@ struct ModelAssembly {
             options: options, footprint: footprint, cacheType: cacheType,
             modelLength: configuration.decoder.maxPositions, available: HostMemory.read()?.available
         ).limits(vocabularyCount: min(configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
-        report(.sized(limits, cacheBytes: limits.blockCount * limits.blockSize * footprint.cacheBytesPerToken(cacheType)))
+        report(
+            .sized(limits, cacheBytes: limits.blockCount * limits.blockSize * footprint.cacheBytesPerToken(cacheType)))
         let runner = try DecoderRunner(
             backend: backend, decoder: decoder, tower: tower, limits: limits, cacheType: cacheType,
             workload: RunnerWorkload(footprint, visionStripRows: VisionTower<CPUBackend>.stripRows))
@@ -97,7 +98,8 @@ enum AssemblyError: Error, Equatable, CustomStringConvertible {
             "The KV cache holds \(tokens) tokens and --max-model-len asks for \(needed). Lower --max-model-len, give"
                 + " more memory with --kv-cache-memory-bytes, or see `martlet plan` for what fits."
         case .noTokenizer(let file):
-            "\(file) has no tokenizer: tokenizer.json is missing. Copy it beside config.json or name one with --tokenizer."
+            "\(file) has no tokenizer: tokenizer.json is missing. Copy it beside config.json or name one with"
+                + " --tokenizer."
         }
     }
 

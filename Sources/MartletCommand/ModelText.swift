@@ -13,7 +13,8 @@ struct ModelText {
     let endTokens: [TokenID]
 
     init(_ files: ModelFiles, options: ModelOptions, environment: [String: String]) throws {
-        let tokenizer = try Self.tokenizer(options.tokenizer.map(Self.tokenizerFile) ?? files.tokenizer, location: files.location)
+        let tokenizer = try Self.tokenizer(
+            options.tokenizer.map(Self.tokenizerFile) ?? files.tokenizer, location: files.location)
         self.tokenizer = tokenizer
         endTokens = Self.endTokens(files.configuration, tokenizer)
         renderer = try Self.template(files, override: options.chatTemplate).map { template in

@@ -27,7 +27,8 @@ package struct PreparedImage: Sendable {
         mergeSize: Int, mean: SIMD3<Float>, deviation: SIMD3<Float>
     ) {
         precondition(rgb.count == width * height * 3, "rgb must hold width x height x 3 bytes")
-        precondition(width % (patchSize * mergeSize) == 0 && height % (patchSize * mergeSize) == 0, "size is not whole patches")
+        precondition(
+            width % (patchSize * mergeSize) == 0 && height % (patchSize * mergeSize) == 0, "size is not whole patches")
         self.width = width
         self.height = height
         self.originalWidth = originalWidth

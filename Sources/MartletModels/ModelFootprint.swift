@@ -27,7 +27,8 @@ package struct ModelFootprint: Sendable, Equatable {
     /// Scratch of a step of `rows` rows, in bytes of f32: what TextDecoder allocates.
     package func activationBytes(rows: Int) -> Int {
         let decoder = configuration.decoder
-        let perRow = 2 * decoder.hiddenSize + decoder.rotary.dimensions + decoder.heads.fusedWidth + decoder.heads.queryWidth
+        let perRow =
+            2 * decoder.hiddenSize + decoder.rotary.dimensions + decoder.heads.fusedWidth + decoder.heads.queryWidth
         let strip = min(rows, 512) * 3 * decoder.intermediateSize
         let head = min(rows, 32) * (decoder.hiddenSize + decoder.vocabularyRows)
         return 4 * (rows * perRow + strip + head)

@@ -20,7 +20,9 @@ package struct Activation<Storage: AnyObject> {
     /// Some of the rows.
     package func rows(_ range: Range<Int>) -> Self {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
-        return Self(storage: storage, offset: offset + range.lowerBound * stride, rows: range.count, width: width, stride: stride)
+        return Self(
+            storage: storage, offset: offset + range.lowerBound * stride, rows: range.count, width: width,
+            stride: stride)
     }
 
     /// Some of the columns of every row.

@@ -29,7 +29,8 @@ package protocol Backend: AnyObject {
     /// A matrix from values at hand [rows, columns]; for tests and folded weights.
     func makeMatrix(_ values: [Float], rows: Int, columns: Int) throws -> Matrix
     /// A cache of `layers` layers of `blockCount` blocks of `blockSize` positions; contents undefined.
-    func makeKVCache(layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType) throws -> KVCache
+    func makeKVCache(layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType) throws
+        -> KVCache
     /// Copies values [rows, width] in.
     func write(_ values: [Float], to x: Activation<Storage>)
     /// Waits for everything before it, then copies [rows, width] out.
@@ -87,10 +88,10 @@ package protocol Backend: AnyObject {
 
     // MARK: Vision
 
-    /// Normalised patch vectors of `image`, in 2x2 block order (model-spec 2.3), both temporal frames the same.
+    /// Normalised patch vectors of `image`, in 2x2 block order (MODEL.md 2.3), both temporal frames the same.
     /// y: [range.count, 3 * temporalPatch * patch * patch] for patches `range`.
     func extractPatches(_ image: PreparedImage, temporalPatch: Int, range: Range<Int>, into y: Activation<Storage>)
-    /// x += the learned table, sampled bicubically (a = -0.75, clamped; model-spec 2.1.3) at each patch of a
+    /// x += the learned table, sampled bicubically (a = -0.75, clamped; MODEL.md 2.1.3) at each patch of a
     /// rows x columns grid in 2x2 block order. table: [side * side, width].
     func addPositions(_ table: Vector, side: Int, rows: Int, columns: Int, mergeSize: Int, to x: Activation<Storage>)
 

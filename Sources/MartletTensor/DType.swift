@@ -1,4 +1,4 @@
-/// How the elements of a stored tensor are encoded. Quantised types follow GGUF (model-spec 8.4): blocks run
+/// How the elements of a stored tensor are encoded. Quantised types follow GGUF (MODEL.md 8.4): blocks run
 /// along the innermost dimension.
 package enum DType: String, Sendable, CaseIterable {
     case f32 = "F32", f16 = "F16", bf16 = "BF16"

@@ -122,7 +122,8 @@ import Testing
         check(events.first { $0.operation == "rmsNorm" }?.values ?? [], Self.text[0])
         check(columns(linear[0], 0..<128), Self.text[1])
         check(linear[1].values, Self.text[2])
-        let branchNorms = events.filter { $0.operation == "branchNorm" }, sums = events.filter { $0.operation == "addRMSNorm" }
+        let branchNorms = events.filter { $0.operation == "branchNorm" }
+        let sums = events.filter { $0.operation == "addRMSNorm" }
         check(branchNorms[0].values, Self.text[3])
         check(linear[3].values, Self.text[4])
         check(branchNorms[1].values, Self.text[5])

@@ -44,7 +44,9 @@ final class RecordingBackend<Inner: Backend>: Backend {
     func makeMatrix(_ values: [Float], rows: Int, columns: Int) throws -> Matrix {
         try inner.makeMatrix(values, rows: rows, columns: columns)
     }
-    func makeKVCache(layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType) throws -> KVCache {
+    func makeKVCache(layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType) throws
+        -> KVCache
+    {
         try inner.makeKVCache(layers: layers, heads: heads, blockCount: blockCount, blockSize: blockSize, dtype: dtype)
     }
     func write(_ values: [Float], to x: Activation<Storage>) { inner.write(values, to: x) }
@@ -72,7 +74,8 @@ final class RecordingBackend<Inner: Backend>: Backend {
         inner.addRMSNorm(y, weight: weight, epsilon: epsilon, to: x)
         record("addRMSNorm", x)
     }
-    func layerNorm(_ x: Activation<Storage>, weight: Vector, bias: Vector, epsilon: Float, into y: Activation<Storage>) {
+    func layerNorm(_ x: Activation<Storage>, weight: Vector, bias: Vector, epsilon: Float, into y: Activation<Storage>)
+    {
         inner.layerNorm(x, weight: weight, bias: bias, epsilon: epsilon, into: y)
     }
     func siluMultiply(_ x: Activation<Storage>, into y: Activation<Storage>) { inner.siluMultiply(x, into: y) }

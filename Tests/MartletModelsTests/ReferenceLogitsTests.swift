@@ -32,7 +32,9 @@ import Testing
             tokens = integers("tokens").map(TokenID.init)
             rows = integers("rows")
             let data = try #require(Data(base64Encoded: value["logits"]?.string ?? ""))
-            logits = data.withUnsafeBytes { bytes in (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) } }
+            logits = data.withUnsafeBytes { bytes in
+                (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+            }
         }
 
         func prompt() throws -> Prompt {
@@ -80,7 +82,8 @@ import Testing
         let text = try GGUFFile(path: Self.directory.appending(path: name).path)
         let projector = try GGUFFile(path: Self.directory.appending(path: "mmproj-" + name).path)
         let configuration = try ModelConfiguration(gguf: text, projector: projector)
-        let model = TinyModel(configuration: configuration, source: try GGUFCheckpoint(text: text, projector: projector))
+        let model = TinyModel(
+            configuration: configuration, source: try GGUFCheckpoint(text: text, projector: projector))
         try expectLogits(of: fixture, model: model, chunk: 32)
     }
 

@@ -40,14 +40,17 @@ import Testing
     }
 
     @Test func aRequestDoesNotSeeItsCompany() async throws {
-        let requests = try draw(Self.count), alone = try await alone(requests)
-        #expect(Set(alone.map { $0[0].tokens.map(\.token) }).count > Self.count / 2, "the requests say different things")
+        let requests = try draw(Self.count)
+        let alone = try await alone(requests)
+        #expect(
+            Set(alone.map { $0[0].tokens.map(\.token) }).count > Self.count / 2, "the requests say different things")
 
         let batch = try await together(requests, EngineUnderTest())
         #expect(batch.outcomes == alone, "among 31 others")
         #expect(batch.statistics.prefixHitTokens > 0, "some found a prefix")
         for chunk in [1, 7, 16] {
-            let chunked = try await together(requests, EngineUnderTest(maxBatchedTokens: chunk, maxRunningSequences: min(chunk, 32)))
+            let chunked = try await together(
+                requests, EngineUnderTest(maxBatchedTokens: chunk, maxRunningSequences: min(chunk, 32)))
             #expect(chunked.outcomes == alone, "steps of \(chunk) rows")
         }
         let threaded = try await together(requests, EngineUnderTest(threads: 2))

@@ -24,7 +24,9 @@ struct SmolLM2Tests {
         return TinyModel(configuration: files.configuration, source: files.weights)
     }
 
-    private func tokens(_ value: JSONValue?) -> [TokenID] { value?.array?.compactMap(\.integer).map(TokenID.init) ?? [] }
+    private func tokens(_ value: JSONValue?) -> [TokenID] {
+        value?.array?.compactMap(\.integer).map(TokenID.init) ?? []
+    }
 
     @Test func greedyTokensEqualThoseOfLlamaCpp() async throws {
         let prompts = try #require(Self.fixture?["prompts"]?.array)

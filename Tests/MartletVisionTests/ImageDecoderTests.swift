@@ -42,7 +42,9 @@ import Testing
         #expect(throws: ImageError.unsupportedFormat("12-bit JPEG")) { try ImageDecoder.decode(bytes) }
         bytes[frame + 4] = 8
         bytes[frame + 1] = 0xC3
-        #expect(throws: ImageError.unsupportedFormat("lossless or hierarchical JPEG")) { try ImageDecoder.decode(bytes) }
+        #expect(throws: ImageError.unsupportedFormat("lossless or hierarchical JPEG")) {
+            try ImageDecoder.decode(bytes)
+        }
     }
 
     @Test("limits hold before a pixel is decoded") func limits() throws {

@@ -7,7 +7,9 @@ import MartletVision
 extension FlagCatalogue {
     /// Pictures, templates and thoughts.
     static let chatFlags: [ServeFlag] = [
-        .honours("limit-mm-per-prompt", kind: .object, means: "Images a request may carry: {\"image\": 10}", standard: "16") {
+        .honours(
+            "limit-mm-per-prompt", kind: .object, means: "Images a request may carry: {\"image\": 10}", standard: "16"
+        ) {
             (settings, value) throws(UsageError) in
             for (key, limit) in value.object.entries {
                 guard let count = limit.integer ?? limit["count"]?.integer, count >= 0 else {
@@ -21,19 +23,28 @@ extension FlagCatalogue {
                 }
             }
         },
-        .honours("mm-processor-kwargs", kind: .object, means: "Image size limits: {\"max_pixels\": 5000000}", standard: "the model's") {
+        .honours(
+            "mm-processor-kwargs", kind: .object, means: "Image size limits: {\"max_pixels\": 5000000}",
+            standard: "the model's"
+        ) {
             (settings, value) throws(UsageError) in try settings.model.readProcessorArguments(value.object)
         },
-        .honours("fit-images", kind: .toggle, means: "Shrink pictures whose prompt does not fit the context", standard: "on") {
+        .honours(
+            "fit-images", kind: .toggle, means: "Shrink pictures whose prompt does not fit the context", standard: "on"
+        ) {
             $0.server.fitsImages = $1.isOn
         },
-        .honours("max-image-pixels", kind: .count(1...(1 << 31)), means: "Pixels of one picture as it comes", standard: "40m") {
+        .honours(
+            "max-image-pixels", kind: .count(1...(1 << 31)), means: "Pixels of one picture as it comes", standard: "40m"
+        ) {
             $0.server.imageLimits.pixels = $1.count
         },
-        .honours("allowed-local-media-path", means: "file: URLs may name files below this directory", standard: "none") {
+        .honours("allowed-local-media-path", means: "file: URLs may name files below this directory", standard: "none")
+        {
             (settings, value) throws(UsageError) in
             var isDirectory: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: value.text, isDirectory: &isDirectory), isDirectory.boolValue else {
+            guard FileManager.default.fileExists(atPath: value.text, isDirectory: &isDirectory), isDirectory.boolValue
+            else {
                 throw UsageError("--allowed-local-media-path: \(value.text) is not a directory.")
             }
             settings.server.localMediaPath = value.text
@@ -56,7 +67,10 @@ extension FlagCatalogue {
             "chat-template-content-format", kind: .choice(ContentFormat.allCases.map(\.rawValue)),
             means: "How parts of a message reach the template", standard: "auto"
         ) { $0.server.contentFormat = ContentFormat(rawValue: $1.text) ?? .auto },
-        .honours("default-chat-template-kwargs", kind: .object, means: "Template arguments where a request gives none", standard: "none") {
+        .honours(
+            "default-chat-template-kwargs", kind: .object, means: "Template arguments where a request gives none",
+            standard: "none"
+        ) {
             $0.server.templateArguments = $1.object
         },
         .honours(
@@ -65,7 +79,8 @@ extension FlagCatalogue {
         ) { settings, _ in settings.reasoning = .separate },
         .honours(
             "reasoning-in-content", kind: .toggle,
-            means: "Thoughts stay in `content` even when a request asks for them apart: for clients that read only that",
+            means:
+                "Thoughts stay in `content` even when a request asks for them apart: for clients that read only that",
             standard: "off"
         ) { $0.server.keepsReasoningInContent = $1.isOn },
         .ignores(
@@ -80,7 +95,9 @@ extension FlagCatalogue {
         .ignores(
             "skip-mm-profiling", kind: .toggle, means: "No profiling of the vision tower",
             because: "the vision tower is warmed up, not profiled."),
-        .refuses("mm-encoder-attn-dtype", means: "Precision of vision attention", because: "it is always float32.", harmless: ["float32"]),
+        .refuses(
+            "mm-encoder-attn-dtype", means: "Precision of vision attention", because: "it is always float32.",
+            harmless: ["float32"]),
         .refuses(
             "language-model-only", kind: .toggle, means: "Do not load the vision tower",
             because: "a text-only GGUF file without its mmproj does the same."),
@@ -91,9 +108,14 @@ extension FlagCatalogue {
             "trust-request-chat-template", kind: .toggle, means: "Run templates that requests bring",
             because: "a request's template is never run."),
         .refuses(
-            "trust-request-mm-kwargs", kind: .toggle, means: "Requests may set processor arguments", because: "set --mm-processor-kwargs."),
-        .refuses("tool-call-parser", means: "Reads tool calls out of the text", because: "tools are in none of the planned issues."),
-        .refuses("enable-auto-tool-choice", kind: .toggle, means: "The model decides on tools", because: "tools are in none of the planned issues."),
+            "trust-request-mm-kwargs", kind: .toggle, means: "Requests may set processor arguments",
+            because: "set --mm-processor-kwargs."),
+        .refuses(
+            "tool-call-parser", means: "Reads tool calls out of the text",
+            because: "tools are in none of the planned issues."),
+        .refuses(
+            "enable-auto-tool-choice", kind: .toggle, means: "The model decides on tools",
+            because: "tools are in none of the planned issues."),
     ]
 }
 

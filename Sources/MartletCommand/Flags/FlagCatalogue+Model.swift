@@ -5,14 +5,19 @@ import MartletTensor
 extension FlagCatalogue {
     /// What is loaded, from where, and in which precision.
     static let modelFlags: [ServeFlag] = [
-        .honours("model", means: "A directory, a .gguf file, or a hub name that a local cache has; also without --model") {
+        .honours(
+            "model", means: "A directory, a .gguf file, or a hub name that a local cache has; also without --model"
+        ) {
             $0.model.model = $1.text
         },
         .honours(
-            "served-model-name", kind: .words, means: "Names that requests may use; answers and metrics carry the first",
+            "served-model-name", kind: .words,
+            means: "Names that requests may use; answers and metrics carry the first",
             standard: "the model as given"
         ) { (settings, value) throws(UsageError) in
-            guard value.words.allSatisfy({ !$0.isEmpty }) else { throw UsageError("--served-model-name: a name is empty.") }
+            guard value.words.allSatisfy({ !$0.isEmpty }) else {
+                throw UsageError("--served-model-name: a name is empty.")
+            }
             settings.names = value.words
         },
         .honours("tokenizer", means: "A directory with tokenizer.json, or that file", standard: "the model's") {
@@ -33,7 +38,8 @@ extension FlagCatalogue {
                     "quantising while loading comes with the fast CPU engine. A Q8_0 or Q4_K_M GGUF file runs today.")
             default:
                 throw .notBuiltYet(
-                    "quantization \(value.text)", "\(value.text) checkpoints are not read. A GGUF file of the model runs today.")
+                    "quantization \(value.text)",
+                    "\(value.text) checkpoints are not read. A GGUF file of the model runs today.")
             }
         },
         .honours(
@@ -41,7 +47,8 @@ extension FlagCatalogue {
             means: "Where weights come from; dummy makes them up from config.json", standard: "auto"
         ) { $0.model.loadFormat = LoadFormat(rawValue: $1.text) ?? .auto },
         .honours(
-            "max-model-len", kind: .count(-1...(1 << 30)), means: "Tokens of prompt and output together; auto or -1 fits memory",
+            "max-model-len", kind: .count(-1...(1 << 30)),
+            means: "Tokens of prompt and output together; auto or -1 fits memory",
             standard: "the model's, or what memory holds"
         ) { (settings, value) throws(UsageError) in
             guard value.count != 0 else { throw UsageError("--max-model-len: 0 is no length; -1 fits memory.") }
@@ -50,32 +57,46 @@ extension FlagCatalogue {
         .honours("seed", kind: .count(0...Int.max), means: "Seeds requests that bring none", standard: "0") {
             $0.seed = UInt64($1.count)
         },
-        .honours("generation-config", means: "Sampling defaults: auto (the model's file), vllm (none), or a directory", standard: "auto") {
+        .honours(
+            "generation-config", means: "Sampling defaults: auto (the model's file), vllm (none), or a directory",
+            standard: "auto"
+        ) {
             $0.generationConfig = $1.text
         },
         .honours(
-            "override-generation-config", kind: .object, means: "Sampling defaults over the model's, e.g. {\"temperature\": 0.2}",
+            "override-generation-config", kind: .object,
+            means: "Sampling defaults over the model's, e.g. {\"temperature\": 0.2}",
             standard: "none"
         ) { (settings, value) throws(UsageError) in
             try GenerationFile.check(value.object)
             settings.generationOverrides = value.object
         },
-        .honours("max-logprobs", kind: .count(0...20), means: "Most top_logprobs a request may ask for", standard: "20") {
+        .honours("max-logprobs", kind: .count(0...20), means: "Most top_logprobs a request may ask for", standard: "20")
+        {
             $0.server.limits.topLogprobs = $1.count
         },
         .honours("config", means: "A YAML file of flags; the command line wins over it", standard: "none") { _, _ in },
-        .honours("vllm-compat", kind: .choice(["strict", "warn"]), means: "warn: skip unknown flags instead of exiting", standard: "strict") {
+        .honours(
+            "vllm-compat", kind: .choice(["strict", "warn"]), means: "warn: skip unknown flags instead of exiting",
+            standard: "strict"
+        ) {
             _, _ in
         },
-        .honours("threads", kind: .count(1...1024), means: "Threads that compute", standard: "the CPUs this process may use") {
+        .honours(
+            "threads", kind: .count(1...1024), means: "Threads that compute", standard: "the CPUs this process may use"
+        ) {
             $0.model.threads = $1.count
         },
-        .honours("isa", kind: .choice(["scalar", "avx2"]), means: "Instruction set of the kernels", standard: "the best of this CPU") {
+        .honours(
+            "isa", kind: .choice(["scalar", "avx2"]), means: "Instruction set of the kernels",
+            standard: "the best of this CPU"
+        ) {
             $0.instructionSet = $1.text
         },
         .refuses(
             "activations", kind: .choice(["f32", "int8"]), means: "Precision of activations", standard: "f32",
-            because: "8-bit activations come with the fast CPU engine; this version computes in f32.", harmless: ["f32"]),
+            because: "8-bit activations come with the fast CPU engine; this version computes in f32.", harmless: ["f32"]
+        ),
         .refuses(
             "device", kind: .choice(["auto", "cpu", "cuda"]), means: "Where to compute", standard: "cpu",
             because: "GPUs come with the CUDA backend; this version runs on the CPU.", harmless: ["auto", "cpu"]),
@@ -84,13 +105,19 @@ extension FlagCatalogue {
             because: "Martlet never runs code of a checkpoint."),
         .ignores(
             "enforce-eager", kind: .toggle, means: "No graph capture", because: "the CPU backend captures no graphs."),
-        .refuses("revision", means: "A branch or commit of the hub", because: "copy or link that snapshot and name its directory."),
+        .refuses(
+            "revision", means: "A branch or commit of the hub",
+            because: "copy or link that snapshot and name its directory."),
         .refuses("hf-config-path", means: "Another config.json", because: "put config.json beside the weights."),
         .refuses(
             "tokenizer-mode", means: "Which tokenizer code", standard: "auto", because: "there is one tokenizer here.",
             harmless: ["auto", "hf"]),
-        .refuses("runner", means: "Kind of model", standard: "auto", because: "only generation is served.", harmless: ["auto", "generate"]),
-        .refuses("task", means: "Kind of model (older vLLM)", standard: "auto", because: "only generation is served.", harmless: ["auto", "generate"]),
+        .refuses(
+            "runner", means: "Kind of model", standard: "auto", because: "only generation is served.",
+            harmless: ["auto", "generate"]),
+        .refuses(
+            "task", means: "Kind of model (older vLLM)", standard: "auto", because: "only generation is served.",
+            harmless: ["auto", "generate"]),
     ]
 
     private static let dtypes: [String: DType] = [

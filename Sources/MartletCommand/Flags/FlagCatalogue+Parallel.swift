@@ -8,20 +8,37 @@ extension FlagCatalogue {
             "tensor-parallel-size", "tp", kind: .count(1...1024), means: "Ranks that share every layer", standard: "1",
             because: parallelReason, harmless: ["1"]),
         .refuses(
-            "pipeline-parallel-size", "pp", kind: .count(1...1024), means: "Ranks that share the stack of layers", standard: "1",
+            "pipeline-parallel-size", "pp", kind: .count(1...1024), means: "Ranks that share the stack of layers",
+            standard: "1",
             because: parallelReason, harmless: ["1"]),
         .refuses(
             "data-parallel-size", "dp", kind: .count(1...1024), means: "Whole copies of the engine", standard: "1",
             because: parallelReason, harmless: ["1"]),
-        .refuses("data-parallel-rank", "dpn", kind: .count(0...1024), means: "Which copy this is", because: parallelReason, harmless: ["0"]),
+        .refuses(
+            "data-parallel-rank", "dpn", kind: .count(0...1024), means: "Which copy this is", because: parallelReason,
+            harmless: ["0"]),
         .refuses("data-parallel-address", "dpa", means: "Where copies meet", because: parallelReason),
-        .refuses("data-parallel-rpc-port", "dpp", kind: .count(0...65535), means: "Port where copies meet", because: parallelReason),
-        .refuses("data-parallel-size-local", "dpl", kind: .count(1...1024), means: "Copies on this host", because: parallelReason, harmless: ["1"]),
-        .refuses("data-parallel-start-rank", "dpr", kind: .count(0...1024), means: "First copy on this host", because: parallelReason, harmless: ["0"]),
-        .refuses("nnodes", "n", kind: .count(1...1024), means: "Hosts", standard: "1", because: parallelReason, harmless: ["1"]),
-        .refuses("node-rank", "r", kind: .count(0...1024), means: "Which host this is", standard: "0", because: parallelReason, harmless: ["0"]),
-        .refuses("master-addr", means: "Where hosts meet", standard: "127.0.0.1", because: parallelReason, harmless: ["127.0.0.1"]),
-        .refuses("master-port", kind: .count(0...65535), means: "Port where hosts meet", standard: "29501", because: parallelReason, harmless: ["29501"]),
+        .refuses(
+            "data-parallel-rpc-port", "dpp", kind: .count(0...65535), means: "Port where copies meet",
+            because: parallelReason),
+        .refuses(
+            "data-parallel-size-local", "dpl", kind: .count(1...1024), means: "Copies on this host",
+            because: parallelReason, harmless: ["1"]),
+        .refuses(
+            "data-parallel-start-rank", "dpr", kind: .count(0...1024), means: "First copy on this host",
+            because: parallelReason, harmless: ["0"]),
+        .refuses(
+            "nnodes", "n", kind: .count(1...1024), means: "Hosts", standard: "1", because: parallelReason,
+            harmless: ["1"]),
+        .refuses(
+            "node-rank", "r", kind: .count(0...1024), means: "Which host this is", standard: "0",
+            because: parallelReason, harmless: ["0"]),
+        .refuses(
+            "master-addr", means: "Where hosts meet", standard: "127.0.0.1", because: parallelReason,
+            harmless: ["127.0.0.1"]),
+        .refuses(
+            "master-port", kind: .count(0...65535), means: "Port where hosts meet", standard: "29501",
+            because: parallelReason, harmless: ["29501"]),
         .refuses(
             "distributed-executor-backend", means: "Who starts the ranks", standard: "one process",
             because: "ray is not used; ranks come with the parallel engine.", harmless: ["mp", "uni"]),
@@ -34,7 +51,9 @@ extension FlagCatalogue {
         .ignores(
             "cudagraph-capture-sizes", kind: .words, means: "Batch sizes to capture",
             because: "the CPU backend captures nothing."),
-        .refuses("speculative-config", kind: .object, means: "Speculative decoding", because: "n-gram speculation comes with the fast CPU engine."),
+        .refuses(
+            "speculative-config", kind: .object, means: "Speculative decoding",
+            because: "n-gram speculation comes with the fast CPU engine."),
         .refuses("enable-lora", kind: .toggle, means: "LoRA adapters", because: lora),
         .refuses("lora-modules", kind: .words, means: "Adapters to load", because: lora),
         .refuses("max-loras", kind: .count(1...1024), means: "Adapters in a batch", standard: "1", because: lora),

@@ -11,18 +11,26 @@ extension FlagCatalogue {
         .honours("max-num-batched-tokens", kind: .count(1...65536), means: "Tokens of one step", standard: "512") {
             $0.model.maxBatchedTokens = $1.count
         },
-        .honours("max-num-queued-reqs", kind: .count(1...1_000_000), means: "Waiting requests, beyond which 503 is answered", standard: "256") {
+        .honours(
+            "max-num-queued-reqs", kind: .count(1...1_000_000), means: "Waiting requests, beyond which 503 is answered",
+            standard: "256"
+        ) {
             $0.engine.maxWaitingRequests = $1.count
         },
         .honours(
-            "max-num-queued-tokens", kind: .count(1...(1 << 40)), means: "Waiting prompt tokens, beyond which 503 is answered",
+            "max-num-queued-tokens", kind: .count(1...(1 << 40)),
+            means: "Waiting prompt tokens, beyond which 503 is answered",
             standard: "4000000"
         ) { $0.engine.maxWaitingTokens = $1.count },
-        .honours("kv-cache-memory-bytes", kind: .count(1...(1 << 50)), means: "Size of the KV cache", standard: "a quarter of the free memory") {
+        .honours(
+            "kv-cache-memory-bytes", kind: .count(1...(1 << 50)), means: "Size of the KV cache",
+            standard: "a quarter of the free memory"
+        ) {
             $0.model.cacheBytes = $1.count
         },
         .honours(
-            "kv-cache-dtype", kind: .choice(cacheTypes), means: "Precision of the KV cache", standard: "auto: as the weights"
+            "kv-cache-dtype", kind: .choice(cacheTypes), means: "Precision of the KV cache",
+            standard: "auto: as the weights"
         ) { (settings, value) throws(UsageError) in
             switch value.text {
             case "auto": settings.model.cacheType = nil
@@ -31,7 +39,8 @@ extension FlagCatalogue {
             case "f32", "float32": settings.model.cacheType = .f32
             default:
                 throw .notBuiltYet(
-                    "kv-cache-dtype \(value.text)", "8-bit caches come with the fast CPU engine. Use auto, f16, bf16 or f32.")
+                    "kv-cache-dtype \(value.text)",
+                    "8-bit caches come with the fast CPU engine. Use auto, f16, bf16 or f32.")
             }
         },
         .honours("block-size", kind: .count(1...256), means: "Tokens of a KV block: a multiple of 16", standard: "16") {
@@ -41,16 +50,26 @@ extension FlagCatalogue {
             }
             settings.model.blockSize = value.count
         },
-        .honours("enable-prefix-caching", kind: .toggle, means: "Reuse the KV of prompts that begin alike", standard: "on") {
+        .honours(
+            "enable-prefix-caching", kind: .toggle, means: "Reuse the KV of prompts that begin alike", standard: "on"
+        ) {
             $0.engine.enablePrefixCaching = $1.isOn
         },
-        .honours("enable-chunked-prefill", kind: .toggle, means: "Prefill long prompts over several steps", standard: "on") {
+        .honours(
+            "enable-chunked-prefill", kind: .toggle, means: "Prefill long prompts over several steps", standard: "on"
+        ) {
             $0.engine.enableChunkedPrefill = $1.isOn
         },
-        .honours("long-prefill-token-threshold", kind: .count(0...65536), means: "Most tokens of one prompt in a step; 0 = no limit", standard: "0") {
+        .honours(
+            "long-prefill-token-threshold", kind: .count(0...65536),
+            means: "Most tokens of one prompt in a step; 0 = no limit", standard: "0"
+        ) {
             $0.engine.longPrefillTokens = $1.count == 0 ? nil : $1.count
         },
-        .honours("scheduling-policy", kind: .choice(["fcfs", "priority"]), means: "Who goes first; priority reads the request's field", standard: "fcfs") {
+        .honours(
+            "scheduling-policy", kind: .choice(["fcfs", "priority"]),
+            means: "Who goes first; priority reads the request's field", standard: "fcfs"
+        ) {
             $0.engine.schedulingPolicy = SchedulingPolicy(rawValue: $1.text) ?? .firstComeFirstServed
         },
         .ignores(
@@ -65,7 +84,9 @@ extension FlagCatalogue {
         .refuses(
             "max-num-running-reqs", kind: .count(1...1024), means: "Admission below --max-num-seqs",
             because: "lower --max-num-seqs instead."),
-        .refuses("watermark", kind: .number(0...1), means: "KV share to keep free", standard: "0", because: "no issue plans it.", harmless: ["0"]),
+        .refuses(
+            "watermark", kind: .number(0...1), means: "KV share to keep free", standard: "0",
+            because: "no issue plans it.", harmless: ["0"]),
         .refuses(
             "cpu-offload-gb", kind: .number(0...1e6), means: "GiB of weights in host memory", standard: "0",
             because: "there is no GPU memory to relieve.", harmless: ["0"]),

@@ -27,13 +27,19 @@ extension FlagCatalogue {
             $0.server.sendsRequestID = $1.isOn
         },
         .honours(
-            "sse-keep-alive-interval", kind: .number(0...3600), means: "Seconds between comments on an idle stream; 0 = none",
+            "sse-keep-alive-interval", kind: .number(0...3600),
+            means: "Seconds between comments on an idle stream; 0 = none",
             standard: "15"
         ) { $0.server.keepAliveSeconds = $1.number == 0 ? nil : $1.number },
-        .honours("shutdown-timeout", kind: .number(0...86400), means: "Seconds that running requests get after SIGTERM", standard: "30") {
+        .honours(
+            "shutdown-timeout", kind: .number(0...86400), means: "Seconds that running requests get after SIGTERM",
+            standard: "30"
+        ) {
             $0.server.shutdownSeconds = $1.number
         },
-        .honours("enable-force-include-usage", kind: .toggle, means: "Every stream ends with its usage", standard: "off") {
+        .honours(
+            "enable-force-include-usage", kind: .toggle, means: "Every stream ends with its usage", standard: "off"
+        ) {
             $0.server.forcesUsage = $1.isOn
         },
         .ignores(
@@ -47,20 +53,29 @@ extension FlagCatalogue {
         .refuses("ssl-keyfile", means: "TLS key", because: tls),
         .refuses("ssl-certfile", means: "TLS certificate", because: tls),
         .refuses("ssl-ca-certs", means: "TLS authorities", because: tls),
-        .refuses("ssl-cert-reqs", kind: .count(0...2), means: "Ask clients for certificates", standard: "0", because: tls, harmless: ["0"]),
+        .refuses(
+            "ssl-cert-reqs", kind: .count(0...2), means: "Ask clients for certificates", standard: "0", because: tls,
+            harmless: ["0"]),
         .refuses("enable-ssl-refresh", kind: .toggle, means: "Reload certificates", because: tls),
     ]
 
     private static let tls = "TLS is in none of the planned issues. Put a proxy (HAProxy, nginx, Caddy) in front."
 
     static let logFlags: [ServeFlag] = [
-        .honours("enable-log-requests", kind: .toggle, means: "One line for every request that reaches the engine", standard: "off") {
+        .honours(
+            "enable-log-requests", kind: .toggle, means: "One line for every request that reaches the engine",
+            standard: "off"
+        ) {
             $0.logsRequests = $1.isOn
         },
-        .honours("disable-log-requests", kind: .toggle, means: "The older form of --no-enable-log-requests", standard: "on") {
+        .honours(
+            "disable-log-requests", kind: .toggle, means: "The older form of --no-enable-log-requests", standard: "on"
+        ) {
             $0.logsRequests = !$1.isOn
         },
-        .honours("max-log-len", kind: .count(0...1_000_000), means: "Prompt tokens that such a line shows", standard: "32") {
+        .honours(
+            "max-log-len", kind: .count(0...1_000_000), means: "Prompt tokens that such a line shows", standard: "32"
+        ) {
             $0.loggedTokens = $1.count
         },
         .honours("disable-log-stats", kind: .toggle, means: "No throughput line every 10 seconds", standard: "off") {
@@ -70,7 +85,8 @@ extension FlagCatalogue {
             $0.server.logsAccess = !$1.isOn
         },
         .honours(
-            "disable-access-log-for-endpoints", kind: .words, means: "Paths without such a line: /health,/metrics", standard: "none"
+            "disable-access-log-for-endpoints", kind: .words, means: "Paths without such a line: /health,/metrics",
+            standard: "none"
         ) { settings, value in
             settings.server.quietPaths = Set(value.words.flatMap { $0.split(separator: ",").map(String.init) })
         },
@@ -79,11 +95,19 @@ extension FlagCatalogue {
             means: "From which level HTTP lines are written", standard: "info"
         ) { $0.accessLevel = Logger.Level(rawValue: $1.text) ?? .info },
         .ignores(
-            "show-hidden-metrics-for-version", means: "Metrics of older versions", because: "the older names are always there."),
-        .refuses("otlp-traces-endpoint", means: "OpenTelemetry collector", because: "tracing is in none of the planned issues."),
-        .refuses("collect-detailed-traces", means: "What to trace", because: "tracing is in none of the planned issues."),
-        .refuses("custom-histogram-buckets", kind: .object, means: "Buckets of histograms", because: "the buckets are vLLM's."),
+            "show-hidden-metrics-for-version", means: "Metrics of older versions",
+            because: "the older names are always there."),
+        .refuses(
+            "otlp-traces-endpoint", means: "OpenTelemetry collector",
+            because: "tracing is in none of the planned issues."),
+        .refuses(
+            "collect-detailed-traces", means: "What to trace", because: "tracing is in none of the planned issues."),
+        .refuses(
+            "custom-histogram-buckets", kind: .object, means: "Buckets of histograms",
+            because: "the buckets are vLLM's."),
         .refuses("kv-cache-metrics", kind: .toggle, means: "Life spans of KV blocks", because: "no issue plans it."),
-        .refuses("enable-per-request-metrics", kind: .toggle, means: "Timings in every answer", because: "see /metrics for distributions."),
+        .refuses(
+            "enable-per-request-metrics", kind: .toggle, means: "Timings in every answer",
+            because: "see /metrics for distributions."),
     ]
 }

@@ -21,7 +21,8 @@ struct FlagReader {
         try read(arguments)
         if let model = positional.first {
             guard positional.count == 1 else {
-                throw UsageError("Unexpected argument '\(positional[1])'. Options begin with --; see `martlet serve --help`.")
+                throw UsageError(
+                    "Unexpected argument '\(positional[1])'. Options begin with --; see `martlet serve --help`.")
             }
             guard !given.contains(where: { $0.name == "model" }) else {
                 throw UsageError("The model is named twice: '\(model)' and --model.")

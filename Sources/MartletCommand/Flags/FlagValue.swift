@@ -83,13 +83,17 @@ extension FlagKind {
             guard let count = CountNotation.read(first) else {
                 throw UsageError("--\(flag): '\(first)' is not a whole number (1024, 1k = 1000, 1K = 1024, 2M, …).")
             }
-            guard range.contains(count) else { throw Self.outside(flag, first, "\(range.lowerBound)", "\(range.upperBound)") }
+            guard range.contains(count) else {
+                throw Self.outside(flag, first, "\(range.lowerBound)", "\(range.upperBound)")
+            }
             return .count(count)
         case .number(let range):
             guard let number = Double(first), number.isFinite else {
                 throw UsageError("--\(flag): '\(first)' is not a number.")
             }
-            guard range.contains(number) else { throw Self.outside(flag, first, "\(range.lowerBound)", "\(range.upperBound)") }
+            guard range.contains(number) else {
+                throw Self.outside(flag, first, "\(range.lowerBound)", "\(range.upperBound)")
+            }
             return .number(number)
         case .object: return .object(try Self.object(first, flag: flag))
         case .strings: return .words(try Self.strings(given, flag: flag))

@@ -45,7 +45,8 @@ struct ServeFlag: Sendable {
 
 extension ServeFlag {
     static func honours(
-        _ names: String..., kind: FlagKind = .text, means meaning: String, standard: String = "", effect: @escaping Effect
+        _ names: String..., kind: FlagKind = .text, means meaning: String, standard: String = "",
+        effect: @escaping Effect
     ) -> ServeFlag {
         ServeFlag(names: names, kind: kind, meaning: meaning, standard: standard, status: .honoured(effect))
     }

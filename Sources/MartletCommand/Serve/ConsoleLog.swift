@@ -29,18 +29,22 @@ struct ConsoleLog: LogHandler {
     func log(event: LogEvent) {
         let file = event.file.split(separator: "/").last ?? ""
         for line in "\(event.message)".split(separator: "\n", omittingEmptySubsequences: false) {
-            Self.write(text(String(line), level: event.level, file: String(file), line: event.line, now: time(nil)) + "\n")
+            Self.write(
+                text(String(line), level: event.level, file: String(file), line: event.line, now: time(nil)) + "\n")
         }
     }
 
     func text(_ message: String, level: Logger.Level, file: String, line: UInt, now: time_t) -> String {
         let name = Self.name(level)
-        if style == .access { return "\(painted(name, level)):" + String(repeating: " ", count: max(1, 9 - name.count)) + message }
+        if style == .access {
+            return "\(painted(name, level)):" + String(repeating: " ", count: max(1, 9 - name.count)) + message
+        }
         var now = now
         var fields = tm()
         localtime_r(&now, &fields)
         let stamp = String(
-            format: "%02d-%02d %02d:%02d:%02d", fields.tm_mon + 1, fields.tm_mday, fields.tm_hour, fields.tm_min, fields.tm_sec)
+            format: "%02d-%02d %02d:%02d:%02d", fields.tm_mon + 1, fields.tm_mday, fields.tm_hour, fields.tm_min,
+            fields.tm_sec)
         let source = isColored ? "\u{1B}[36m(APIServer pid=\(getpid()))\u{1B}[0m" : "(APIServer pid=\(getpid()))"
         return "\(prefix)\(source) \(painted(name, level)) \(stamp) [\(file):\(line)] \(message)"
     }

@@ -13,7 +13,9 @@ enum GenerationFile {
     static func check(_ object: JSONObject) throws(UsageError) {
         for (key, value) in object.entries {
             guard known.contains(key) else {
-                throw .notBuiltYet("override-generation-config", "'\(key)' is not known; \(known.sorted().joined(separator: ", ")) are.")
+                throw .notBuiltYet(
+                    "override-generation-config",
+                    "'\(key)' is not known; \(known.sorted().joined(separator: ", ")) are.")
             }
             guard value.number != nil else {
                 throw UsageError("--override-generation-config: '\(key)' must be a number.")

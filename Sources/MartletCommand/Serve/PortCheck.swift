@@ -18,7 +18,8 @@ enum PortCheck {
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
         // Linux lets two sockets bind with SO_REUSEADDR as long as none listens: so listen.
-        guard bind(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0, listen(descriptor, 1) == 0 else {
+        guard bind(descriptor, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0, listen(descriptor, 1) == 0
+        else {
             let code = errno
             throw ServerStartError(code: code, reason: String(cString: strerror(code)), host: host, port: port)
         }

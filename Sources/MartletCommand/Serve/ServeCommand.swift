@@ -13,7 +13,8 @@ package struct ServeCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Serve a model behind the OpenAI API.")
 
-    @Argument(parsing: .captureForPassthrough, help: "The model, and flags as vLLM has them; see `martlet serve --help`.")
+    @Argument(
+        parsing: .captureForPassthrough, help: "The model, and flags as vLLM has them; see `martlet serve --help`.")
     var arguments: [String] = []
 
     package init() {}

@@ -36,7 +36,9 @@ enum ServeHelp {
         let left = "  \(names)\(flag.kind.placeholder)"
         let standard = flag.standard.isEmpty ? "" : " [\(flag.standard)]"
         let column = 40
-        let gap = left.count < column ? String(repeating: " ", count: column - left.count) : "\n" + String(repeating: " ", count: column)
+        let gap =
+            left.count < column
+            ? String(repeating: " ", count: column - left.count) : "\n" + String(repeating: " ", count: column)
         return "\(left)\(gap)\(mark)\(flag.meaning)\(standard)\n"
     }
 }

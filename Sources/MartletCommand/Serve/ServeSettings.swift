@@ -35,7 +35,8 @@ struct ServeSettings {
         func number(_ name: String, _ range: ClosedRange<Double>) throws(UsageError) -> Double? {
             guard let text = set(name) else { return nil }
             guard let value = Double(text), range.contains(value) else {
-                throw UsageError("\(name): '\(text)' is not a number between \(range.lowerBound) and \(range.upperBound).")
+                throw UsageError(
+                    "\(name): '\(text)' is not a number between \(range.lowerBound) and \(range.upperBound).")
             }
             return value
         }
@@ -48,7 +49,9 @@ struct ServeSettings {
         }
         if let pixels = try number("VLLM_MAX_IMAGE_PIXELS", 1...4e9) { server.imageLimits.pixels = Int(pixels) }
         if let bytes = try number("VLLM_HTTP_MAX_REQUEST_BODY_SIZE", 1...1e12) { server.limits.bodyBytes = Int(bytes) }
-        if let seconds = try number("VLLM_HTTP_TIMEOUT_KEEP_ALIVE", 1...86400) { server.limits.idleSeconds = Int(seconds) }
+        if let seconds = try number("VLLM_HTTP_TIMEOUT_KEEP_ALIVE", 1...86400) {
+            server.limits.idleSeconds = Int(seconds)
+        }
         if let width = try number("VLLM_MEDIA_LOADING_THREAD_COUNT", 1...1024) {
             server.limits.concurrentDecodes = Int(width)
         }
@@ -73,7 +76,8 @@ struct ServeSettings {
         if !engine.enableChunkedPrefill {
             guard let length = model.maxModelLength, length <= model.maxBatchedTokens else {
                 throw UsageError(
-                    "--no-enable-chunked-prefill needs --max-model-len, and --max-num-batched-tokens at least as large.")
+                    "--no-enable-chunked-prefill needs --max-model-len, and --max-num-batched-tokens at least as large."
+                )
             }
         }
         engine.maxRunningSequences = model.maxRunningSequences
@@ -104,11 +108,15 @@ struct ServeSettings {
 
     /// `VLLM_CPU_OMP_THREADS_BIND` ("0-3,8": counted, not bound) or `VLLM_CPU_NUM_OF_RESERVED_CPU`.
     private static func threads(_ environment: [String: String]) throws(UsageError) -> Int? {
-        if let bind = environment["VLLM_CPU_OMP_THREADS_BIND"], !bind.isEmpty, !["auto", "nobind", "all"].contains(bind) {
+        if let bind = environment["VLLM_CPU_OMP_THREADS_BIND"], !bind.isEmpty,
+            !["auto", "nobind", "all"].contains(bind)
+        {
             var count = 0
             for piece in bind.split(separator: "|").first?.split(separator: ",") ?? [] {
                 let ends = piece.split(separator: "-").map { Int($0) }
-                guard let low = ends.first ?? nil, let high = ends.last ?? nil, ends.count <= 2, low <= high, high < 4096 else {
+                guard let low = ends.first ?? nil, let high = ends.last ?? nil, ends.count <= 2, low <= high,
+                    high < 4096
+                else {
                     throw UsageError("VLLM_CPU_OMP_THREADS_BIND: '\(bind)' is no list of CPUs such as 0-3,8.")
                 }
                 count += high - low + 1

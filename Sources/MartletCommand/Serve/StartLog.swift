@@ -63,7 +63,8 @@ struct StartLog {
         let seconds = (ContinuousClock.now - loadStart).seconds
         logger.info("Loading weights took \(Self.fixed(seconds, 2)) seconds")
         if settings.model.maxModelLength == nil {
-            let why = limits.maxModelLength < modelLength ? " (what the KV cache holds; the model allows \(modelLength))" : ""
+            let why =
+                limits.maxModelLength < modelLength ? " (what the KV cache holds; the model allows \(modelLength))" : ""
             logger.info("Using max model len \(limits.maxModelLength)\(why)")
         }
         let tokens = limits.blockCount * limits.blockSize
@@ -91,7 +92,9 @@ struct StartLog {
         if overridden.count > 0 {
             var writer = JSONWriter()
             writer.value(.object(overridden))
-            let source = settings.generationConfig == "vllm" ? "--override-generation-config" : "the model's generation_config.json"
+            let source =
+                settings.generationConfig == "vllm"
+                ? "--override-generation-config" : "the model's generation_config.json"
             logger.warning("Default vLLM sampling parameters have been overridden by \(source): \(writer.text)")
         }
         if assembly.renderer == nil {

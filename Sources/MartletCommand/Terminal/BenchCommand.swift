@@ -55,7 +55,9 @@ struct BenchCommand: AsyncParsableCommand {
         if model.maxModelLen == nil { settings.model.maxModelLength = (lengths.max() ?? 0) + tokens }
         try await LocalModel.run(settings) { local in
             let limits = local.assembly.limits
-            print("\(local.assembly.files.name), \(local.assembly.threadCount) threads, KV cache \(local.assembly.cacheType.rawValue)")
+            print(
+                "\(local.assembly.files.name), \(local.assembly.threadCount) threads,",
+                "KV cache \(local.assembly.cacheType.rawValue)")
             print(BenchRow.heading)
             var rows: [BenchRow] = []
             for length in lengths {
@@ -91,7 +93,8 @@ struct BenchCommand: AsyncParsableCommand {
             if last > first { decodes.append(Double(later) / (last - first)) }
         }
         return BenchRow(
-            context: length, sequences: sequences, decoded: tokens, prefill: Self.median(prefills), decode: Self.median(decodes))
+            context: length, sequences: sequences, decoded: tokens, prefill: Self.median(prefills),
+            decode: Self.median(decodes))
     }
 
     private func request(_ length: Int, seed: UInt64, _ local: LocalModel) -> GenerationRequest {

@@ -49,7 +49,8 @@ struct Checklist {
     // MARK: Text
 
     private static let texts = [
-        "Hello, world! 1234567890", "点击红色的圆形按钮，然后返回。", "def f(x):\n    return x ** 2  # τ ≈ 6.28", "👩‍👩‍👧 e\u{301} \t\r\n",
+        "Hello, world! 1234567890", "点击红色的圆形按钮，然后返回。", "def f(x):\n    return x ** 2  # τ ≈ 6.28",
+        "👩‍👩‍👧 e\u{301} \t\r\n",
     ]
 
     private func checkTokenizer() async throws -> (Result, String) {
@@ -129,7 +130,9 @@ struct Checklist {
         let size = local.assembly.footprint.parameterCount
         if known > 0 { return (.passed, "\(known) of \(questions.count) known: " + shown.joined(separator: ", ")) }
         // Models of a few million parameters need not know capitals.
-        return (size < 50_000_000 ? .skipped : .failed, "none of \(questions.count) known: " + shown.joined(separator: ", "))
+        return (
+            size < 50_000_000 ? .skipped : .failed, "none of \(questions.count) known: " + shown.joined(separator: ", ")
+        )
     }
 
     private func checkPurity() async throws -> (Result, String) {
@@ -146,7 +149,10 @@ struct Checklist {
         guard among?.tokens == alone.tokens else {
             return (.failed, "a prompt alone and among \(others.count) others gave different tokens or logprobs")
         }
-        return (.passed, "alone and among \(others.count) others: the same \(alone.tokens.count) tokens and logprobs, bit for bit")
+        return (
+            .passed,
+            "alone and among \(others.count) others: the same \(alone.tokens.count) tokens and logprobs, bit for bit"
+        )
     }
 
     // MARK: Pictures

@@ -42,7 +42,8 @@ struct Conversation {
         of assembly: ModelAssembly, enableThinking: Bool? = nil
     ) throws -> (prompt: Prompt, start: OutputStart) {
         guard let renderer = assembly.renderer else {
-            throw PictureError(file: assembly.files.location, reason: "has no chat template; give one with --chat-template")
+            throw PictureError(
+                file: assembly.files.location, reason: "has no chat template; give one with --chat-template")
         }
         let rendered = try renderer.render(
             messages: messages, enableThinking: enableThinking, now: Int(Date().timeIntervalSince1970))

@@ -41,7 +41,8 @@ struct MemoryPlan {
         let footprint = ModelFootprint(configuration)
         let gibibytes = LoadProgress.gibibytes
         var text = """
-            \(name): \(configuration.architecture.rawValue), \(StartLog.parameters(footprint.parameterCount)) parameters\
+            \(name): \(configuration.architecture.rawValue), \
+            \(StartLog.parameters(footprint.parameterCount)) parameters\
             \(configuration.vision == nil ? "" : ", with a vision tower")
             Weights as stored (\(configuration.dtype.rawValue)): \(gibibytes(footprint.weightBytes)) GiB
             KV cache (\(cacheType.rawValue)): \(footprint.cacheBytesPerToken(cacheType)) bytes a token, \
@@ -49,7 +50,8 @@ struct MemoryPlan {
             \(StartLog.grouped(length)) tokens
             Activations of a step of \(rows) rows: \(gibibytes(footprint.activationBytes(rows: rows))) GiB
 
-            \(devices.count) device\(devices.count == 1 ? "" : "s") of \(gibibytes(devices.bytes)) GiB; figures for each device:
+            \(devices.count) device\(devices.count == 1 ? "" : "s") of \(gibibytes(devices.bytes)) GiB; \
+            figures for each device:
 
             weights     devices  weights GiB  KV bytes/token   KV tokens  sequences of \(StartLog.grouped(length))
 
@@ -78,14 +80,17 @@ struct MemoryPlan {
     private var advice: String {
         let share = share(storage: nil, over: devices.count)
         if share.tokens >= length {
-            return "As stored it fits: --max-model-len \(length) with \(share.tokens / max(1, length)) full sequences at once.\n"
+            return
+                "As stored it fits: --max-model-len \(length) with \(share.tokens / max(1, length)) full sequences at"
+                + " once.\n"
         }
         if share.fits { return "As stored it fits with --max-model-len \(share.tokens) at most.\n" }
         for storage in storages.compactMap(\.self) {
             let smaller = self.share(storage: storage, over: devices.count)
             if smaller.fits {
-                return "As stored it does not fit; a \(storage.rawValue.uppercased()) GGUF file does, with --max-model-len "
-                    + "\(min(length, smaller.tokens)).\n"
+                return
+                    "As stored it does not fit; a \(storage.rawValue.uppercased()) GGUF file does, with"
+                    + " --max-model-len \(min(length, smaller.tokens)).\n"
             }
         }
         return "It does not fit. More memory or more devices are needed.\n"

@@ -34,8 +34,13 @@ struct PlanCommand: ParsableCommand {
             return length
         }
         let cacheType = try kvCacheDtype.map { text -> DType in
-            let words = ["f16": DType.f16, "half": .f16, "float16": .f16, "bf16": .bf16, "bfloat16": .bf16, "f32": .f32, "float32": .f32]
-            guard let type = words[text.lowercased()] else { throw UsageError("--kv-cache-dtype: '\(text)' is none of f16, bf16, f32.") }
+            let words = [
+                "f16": DType.f16, "half": .f16, "float16": .f16, "bf16": .bf16, "bfloat16": .bf16, "f32": .f32,
+                "float32": .f32,
+            ]
+            guard let type = words[text.lowercased()] else {
+                throw UsageError("--kv-cache-dtype: '\(text)' is none of f16, bf16, f32.")
+            }
             return type
         }
         guard (1...65536).contains(maxNumBatchedTokens) else {
@@ -81,7 +86,8 @@ struct DeviceList: Equatable {
         let count = halves.count == 2 ? Int(halves[0]) : 1
         let unit = size.hasSuffix("gib") ? 3 : size.hasSuffix("gb") ? 2 : size.hasSuffix("g") ? 1 : 0
         let scale = unit == 2 ? 1e9 : 1_073_741_824
-        guard let count, (1...1024).contains(count), let gibibytes = Double(size.dropLast(unit)), gibibytes > 0, gibibytes < 1e6
+        guard let count, (1...1024).contains(count), let gibibytes = Double(size.dropLast(unit)), gibibytes > 0,
+            gibibytes < 1e6
         else { throw failure }
         self.init(count: count, bytes: Int(gibibytes * scale))
     }

@@ -23,7 +23,9 @@ final class MergedConvolution: WeightSource {
     ) throws -> Result {
         guard name == self.name, let info = source.info(name) else { return try source.withRows(name, range, body) }
         guard !info.dtype.isQuantized, info.columns % taps == 0 else {
-            throw WeightError(file: "checkpoint", tensor: name, reason: "\(info.dtype.rawValue) \(info.shape) is not a plain \(taps)-tap convolution")
+            throw WeightError(
+                file: "checkpoint", tensor: name,
+                reason: "\(info.dtype.rawValue) \(info.shape) is not a plain \(taps)-tap convolution")
         }
         let inputs = info.columns / taps, size = info.dtype.blockBytes
         return try source.withRows(name, range) { stored in

@@ -67,7 +67,8 @@ package final class VisionTower<B: Backend> {
         for blockRow in 0..<image.tokenRows {
             for blockColumn in 0..<image.tokenColumns {
                 for inside in 0..<(merge * merge) {
-                    let row = Int32(blockRow * merge + inside / merge), column = Int32(blockColumn * merge + inside % merge)
+                    let row = Int32(blockRow * merge + inside / merge)
+                    let column = Int32(blockColumn * merge + inside % merge)
                     positions.append(t: 0, h: row, w: column)
                 }
             }

@@ -63,7 +63,8 @@ package struct VisionWeights<B: Backend> {
     /// block arrive as (kernel row, kernel column, input).
     private static func downsample(_ loader: WeightLoader<B>, _ configuration: VisionConfiguration) throws -> B.Matrix {
         let source = MergedConvolution(
-            loader.source, name: "model.visual.downsample.weight", taps: configuration.mergeSize * configuration.mergeSize)
+            loader.source, name: "model.visual.downsample.weight",
+            taps: configuration.mergeSize * configuration.mergeSize)
         return try WeightLoader(backend: loader.backend, source: source, dtype: loader.dtype, loaded: loader.loaded)
             .matrix("model.visual.downsample.weight")
     }

@@ -114,7 +114,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     }
 
     private func sample(_ batch: StepBatch) -> [StepResult.Row] {
-        // The requests share each slot's counts; they must be gone before the counts change, or every token copies them.
+        // The requests share each slot's counts; they must be gone before the counts change, or each token copies them.
         let tokens = decoder.sample(
             batch.sampledRows,
             batch.sampledSlots.compactMap { slots[$0]?.sampleRequest(vocabularyCount: limits.vocabularyCount) })

@@ -23,16 +23,21 @@ package struct SequencePositions: Sendable, Equatable {
     }
 
     /// Position after the last token minus the number of tokens: never positive (the reference's `rope_deltas`).
-    package var delta: Int { grids.reduce(0) { $0 + max($1.span.rows, $1.span.columns) - $1.span.rows * $1.span.columns } }
+    package var delta: Int {
+        grids.reduce(0) { $0 + max($1.span.rows, $1.span.columns) - $1.span.rows * $1.span.columns }
+    }
 
     /// Appends the positions of the tokens in `range`, generated ones included.
     package func append(_ range: Range<Int>, to positions: inout RotaryPositions) {
         // The last image that starts at or before the range, then walk on.
         var next = grids.firstIndex { $0.span.tokenRange.upperBound > range.lowerBound } ?? grids.count
-        var shift = grids[..<next].reduce(0) { $0 + max($1.span.rows, $1.span.columns) - $1.span.rows * $1.span.columns }
+        var shift = grids[..<next].reduce(0) {
+            $0 + max($1.span.rows, $1.span.columns) - $1.span.rows * $1.span.columns
+        }
         for index in range {
             if next < grids.count, index >= grids[next].span.offset {
-                let grid = grids[next], (row, column) = (index - grid.span.offset).quotientAndRemainder(dividingBy: grid.span.columns)
+                let grid = grids[next]
+                let (row, column) = (index - grid.span.offset).quotientAndRemainder(dividingBy: grid.span.columns)
                 positions.append(t: Int32(grid.start), h: Int32(grid.start + row), w: Int32(grid.start + column))
                 if index + 1 == grid.span.tokenRange.upperBound {
                     shift += max(grid.span.rows, grid.span.columns) - grid.span.rows * grid.span.columns

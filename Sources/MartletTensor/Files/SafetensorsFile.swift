@@ -1,7 +1,7 @@
 import MartletCore
 
 /// One mapped `.safetensors` file with a header that was checked whole: every tensor lies inside the file, no two
-/// overlap, and together they cover it (reliability of MODEL.md's sources: the format has no checksum, so its
+/// overlap, and together they cover it (the format has no checksum, so its
 /// arithmetic is all there is to check).
 package final class SafetensorsFile: Sendable {
     /// The format's own limit.

@@ -1,6 +1,6 @@
 import MartletCore
 
-/// Conversations to prompt text, by the model's template (MODEL.md 5.1, api.md 2.6).
+/// Conversations to prompt text, by the model's template (MODEL.md 5.1, API.md 2.6).
 ///
 /// Every text of a request is passed through `guarding` before the template sees it, so that a user can't spell a
 /// control token.

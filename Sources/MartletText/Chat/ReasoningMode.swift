@@ -1,6 +1,6 @@
 /// Where thoughts go.
 package enum ReasoningMode: Sendable, Equatable {
-    /// They stay in the content, tags and all: what AutoGLM's clients parse (api.md 0.3).
+    /// They stay in the content, tags and all: what AutoGLM's clients parse (API.md 0.3).
     case inContent
     /// `<think>…</think>` becomes reasoning; the rest, without `<answer>`, becomes content.
     case separate

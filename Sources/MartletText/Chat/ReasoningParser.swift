@@ -2,7 +2,7 @@
 ///
 /// - `<think>` opens the thought, `</think>` closes it, once; later ones are text.
 /// - `<answer>` opens the answer, once, wherever it stands: it also closes a thought that was left open.
-/// - `</answer>` is never emitted and ends the text; a client takes anything after an action for its end (api.md 0.2).
+/// - `</answer>` is never emitted and ends the text; a client takes anything after an action for its end (API.md 0.2).
 /// - White space next to a tag belongs to no one: it is dropped where thoughts are taken out.
 /// - In mode `inContent` everything but `</answer>` passes as it is.
 ///

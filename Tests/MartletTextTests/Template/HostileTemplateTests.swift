@@ -4,7 +4,7 @@ import Testing
 
 @testable import MartletText
 
-/// Templates that want all the time, memory or stack there is (reliability: 10,000-deep nesting, huge ranges, texts,
+/// Templates that want all the time, memory or stack there is (10,000-deep nesting, huge ranges, texts,
 /// recursion): each is refused with a typed error, quickly.
 @Suite(.serialized) struct HostileTemplateTests {
     private static let deep = 10_000
