@@ -1,0 +1,111 @@
+"""The servers that tests share, one process for each set of flags, and the count of what was planned, run and passed."""
+
+import os
+
+import openai
+import pytest
+from langchain_openai import ChatOpenAI
+
+from server import MODEL, Server, tiny_arguments
+
+CONFIGURATIONS = {
+    "tiny": tiny_arguments("--max-num-seqs", "32", "--max-num-queued-reqs", "256"),
+    "string-format": tiny_arguments("--chat-template-content-format", "string"),
+    "short-context": tiny_arguments("--max-model-len", "1024"),
+    "with-key": tiny_arguments("--api-key", "sesame"),
+    "small-queue": tiny_arguments("--max-num-seqs", "1", "--max-num-queued-reqs", "1"),
+    "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64"),
+    "smollm2": ["--model", os.environ["MARTLET_SMOLLM2"], "--served-model-name", MODEL, "--max-model-len", "1024",
+                "--max-num-seqs", "4"],
+}
+
+
+class Servers:
+    def __init__(self):
+        self.running = {}
+
+    def __getitem__(self, name):
+        if name not in self.running:
+            self.running[name] = Server(CONFIGURATIONS[name])
+        return self.running[name]
+
+
+@pytest.fixture(scope="session")
+def servers():
+    servers = Servers()
+    yield servers
+    failures = []
+    for name, server in servers.running.items():
+        status = server.stop()
+        if status != 0 or server.stack_trap():
+            failures.append(f"{name}: exit {status}\n{server.log()[-2000:]}")
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def tiny(servers):
+    """The tiny checkpoint, alive before and after each test."""
+    server = servers["tiny"]
+    yield server
+    assert server.http.get("/health").status_code == 200
+    server.wait_idle()
+
+
+@pytest.fixture
+def smollm2(servers):
+    return servers["smollm2"]
+
+
+@pytest.fixture
+def client(tiny):
+    return client_of(tiny)
+
+
+def client_of(server, **options):
+    return openai.OpenAI(base_url=server.url, api_key=options.pop("api_key", "EMPTY"), max_retries=0, timeout=120, **options)
+
+
+def async_client_of(server):
+    return openai.AsyncOpenAI(base_url=server.url, api_key="EMPTY", max_retries=0, timeout=120)
+
+
+def users_page(server, streaming):
+    """The snippet of the user's page, word for word but for the address."""
+    return ChatOpenAI(
+        model="autoglm-phone-9b",
+        temperature=0.5,
+        base_url=server.url,
+        api_key="EMPTY",
+        extra_body={"enable_thinking": True, "return_reasoning": True},
+        streaming=streaming,
+    )
+
+
+# What was planned, run and passed: a test that did not run is a failure, whatever the reason.
+
+COUNTS = {"planned": 0, "run": set(), "failed": set(), "passed": set()}
+
+
+def pytest_collection_finish(session):
+    COUNTS["planned"] = len(session.items)
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" and not report.skipped:
+        COUNTS["run"].add(report.nodeid)
+        if report.passed:
+            COUNTS["passed"].add(report.nodeid)
+    if report.failed:
+        COUNTS["failed"].add(report.nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
+    passed = len(COUNTS["passed"] - COUNTS["failed"])
+    if not COUNTS["planned"] == len(COUNTS["run"]) == passed and session.exitstatus == 0:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter):
+    passed = len(COUNTS["passed"] - COUNTS["failed"])
+    terminalreporter.write_line(f"e2e: planned {COUNTS['planned']}, run {len(COUNTS['run'])}, passed {passed}")
