@@ -1,4 +1,5 @@
 import Foundation
+import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
@@ -42,13 +43,7 @@ package struct MartletApplication: Sendable {
         let environment = environment
         return Application(
             responder: responder,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    additionalChannelHandlers: [ConnectionWatch(stalledWriteSeconds: limits.stalledWriteSeconds)],
-                    idleTimeout: .seconds(Int64(limits.idleSeconds)),
-                    httpDecoderConfiguration: .init(
-                        maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
-                        maxHeaderFieldCount: limits.headerFields))),
+            server: Self.connections(limits),
             configuration: ApplicationConfiguration(
                 address: .hostname(configuration.host, port: configuration.port), serverName: "martlet"),
             onServerRunning: { channel in
@@ -56,6 +51,27 @@ package struct MartletApplication: Sendable {
                 await onRunning(channel.localAddress?.port ?? configuration.port)
             },
             logger: Self.quiet(logger))
+    }
+
+    /// HTTP/1.1 within `limits`. A client that asks before it sends a large body (curl does) is told to go on at once,
+    /// unless the body is larger than we take: then the handler's 413 is the answer.
+    private static func connections(_ limits: RequestLimits) -> HTTPServerBuilder {
+        let configuration = HTTP1Channel.Configuration(
+            additionalChannelHandlers: [ConnectionWatch(stalledWriteSeconds: limits.stalledWriteSeconds)],
+            idleTimeout: .seconds(Int64(limits.idleSeconds)),
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
+                maxHeaderFieldCount: limits.headerFields))
+        return HTTPServerBuilder { responder in
+            HTTP1Channel(
+                responder: { request, writer, channel in
+                    let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+                    if request.headers[.expect]?.lowercased() == "100-continue", length <= limits.bodyBytes {
+                        try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+                    }
+                    try await responder(request, writer, channel)
+                }, configuration: configuration)
+        }
     }
 
     /// Serves until a signal ends it. Throws `ServerStartError` when the address cannot be had.

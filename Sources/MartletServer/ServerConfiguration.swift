@@ -36,8 +36,6 @@ package struct ServerConfiguration: Sendable {
     package var quietPaths: Set<String> = []
     /// The throughput line's interval; nil = never.
     package var statisticsSeconds: Double? = 10
-    /// "CPU" or "GPU": whose KV cache the throughput line speaks of.
-    package var device = "CPU"
 
     package init() {}
 }

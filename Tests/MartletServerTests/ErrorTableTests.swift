@@ -48,9 +48,11 @@ import Testing
             name: "prompt too long",
             body: "{\"messages\":[{\"role\":\"user\",\"content\":\"\(String(repeating: "a", count: 600))\"}]}",
             status: 400, type: bad, param: "input_tokens",
-            message: "This model's maximum context length is 512 tokens. However, your prompt contains 602 input tokens, "
-                + "which exceeds this limit even without any output tokens. Please reduce the length of the input prompt. "
-                + "(parameter=input_tokens, value=602)"),
+            message: """
+                This model's maximum context length is 512 tokens. However, your prompt contains 602 input tokens, \
+                which exceeds this limit even without any output tokens. Please reduce the length of the input prompt. \
+                (parameter=input_tokens, value=602)
+                """),
         Row(
             name: "bad JSON", body: "{\"messages\":[", status: 400, type: "Bad Request", param: "body.13",
             message: "1 validation error: {'type': 'json_invalid', 'loc': 'body.13', 'msg': "
@@ -79,8 +81,8 @@ import Testing
                 + "image_url, input_image."),
         .parts(
             "too many images",
-            [String](repeating: "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:,\"}}", count: 17).joined(separator: ","),
-            400, bad, "image",
+            [String](repeating: "{\"type\":\"image_url\",\"image_url\":\"data:,\"}", count: 17)
+                .joined(separator: ","), 400, bad, "image",
             "At most 16 image(s) may be provided in one prompt. Set `--limit-mm-per-prompt` to increase this limit."),
         .image(
             "broken image", "data:image/png;base64,aGVsbG8gd29ybGQ=", 400, bad, "image",
@@ -149,7 +151,8 @@ import Testing
         let reply = try await server.post(
             "/v1/chat/completions",
             """
-            {"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"\(TestPicture.url(56, 56))"}}]}]}
+            {"messages":[{"role":"user","content":[
+            {"type":"image_url","image_url":{"url":"\(TestPicture.url(56, 56))"}}]}]}
             """)
         #expect(reply.status == 400)
         #expect(reply.error["message"] == .string("autoglm-phone-9b is not a multimodal model"))

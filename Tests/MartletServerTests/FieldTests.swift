@@ -17,7 +17,7 @@ import Testing
         "truncate_prompt_tokens", "prompt_logprobs", "thinking_token_budget", "best_of", "logprobs",
     ]
 
-    /// reliability 1.3: 400, or an answer; never a 5xx, never a trap.
+    /// 400, or an answer; never a 5xx, never a trap.
     @Test(arguments: numbers) func survivesEveryNumber(_ field: String) async throws {
         let server = try ServerUnderTest(ScriptedEngine(saying: "Y"))
         for value in Self.boundaries {
@@ -56,7 +56,9 @@ import Testing
         ] {
             #expect(try await server.chat(fields).status == (isAllowed ? 200 : 400), "\(fields)")
         }
-        for (prompt, status) in [("[\(width - 1)]", 200), ("[\(width)]", 400), ("[-1]", 400), ("[1.5]", 400), ("[]", 400)] {
+        for (prompt, status) in [
+            ("[\(width - 1)]", 200), ("[\(width)]", 400), ("[-1]", 400), ("[1.5]", 400), ("[]", 400),
+        ] {
             let reply = try await server.post("/v1/completions", "{\"prompt\":\(prompt)}")
             #expect(reply.status == status, "\(prompt)")
         }
@@ -103,7 +105,8 @@ import Testing
             ("\"service_tier\":\"flex\"", "\"service_tier\":\"auto\""),
             ("\"modalities\":[\"audio\"]", "\"modalities\":[\"text\"]"),
             ("\"spaces_between_special_tokens\":false", "\"spaces_between_special_tokens\":true"),
-            ("\"reasoning_effort\":\"high\"", "\"reasoning_effort\":\"none\""), ("\"length_penalty\":2", "\"length_penalty\":1.0"),
+            ("\"reasoning_effort\":\"high\"", "\"reasoning_effort\":\"none\""),
+            ("\"length_penalty\":2", "\"length_penalty\":1.0"),
             ("\"user\":1", "\"user\":\"me\""), ("\"metadata\":1", "\"metadata\":{}"),
         ] {
             #expect(try await server.chat(asked).status == 400, "\(asked)")

@@ -12,7 +12,9 @@ import Testing
     private func image(_ url: String) -> String { "{\"type\":\"image_url\",\"image_url\":{\"url\":\"\(url)\"}}" }
     private func text(_ text: String) -> String { "{\"type\":\"text\",\"text\":\"\(text)\"}" }
 
-    private func send(_ server: ServerUnderTest, _ parts: [String], _ more: String = "") async throws -> ServerUnderTest.Reply {
+    private func send(
+        _ server: ServerUnderTest, _ parts: [String], _ more: String = ""
+    ) async throws -> ServerUnderTest.Reply {
         try await server.post(
             "/v1/chat/completions",
             "{\"messages\":[{\"role\":\"user\",\"content\":[\(parts.joined(separator: ","))]}]\(more)}")

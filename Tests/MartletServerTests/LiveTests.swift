@@ -29,6 +29,15 @@ import Testing
         }
     }
 
+    /// Whether `condition` comes true within five seconds.
+    private static func sees(_ condition: @Sendable () -> Bool) async -> Bool {
+        for _ in 0..<1000 {
+            if condition() { return true }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        return false
+    }
+
     static let chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"stream\":%}"
 
     private func chat(stream: Bool) -> String { Self.chat.replacingOccurrences(of: "%", with: "\(stream)") }
@@ -52,7 +61,7 @@ import Testing
                 let seen = await client.read(until: "\"content\":\"a\"")
                 #expect(seen.contains("\"content\":\"a\""))
             } else {
-                while engine.requests.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+                #expect(await Self.sees { !engine.requests.isEmpty })
             }
             client.hangUp(reset: reset)
             return await engine.sawCancels(1)
@@ -100,18 +109,36 @@ import Testing
         try await live(server) { port in
             let declared = try RawClient(port: port)
             await declared.send(
-                "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n{")
+                "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n{")
             let early = await declared.read()
             #expect(early.hasPrefix("HTTP/1.1 413 "))
             let chunked = try RawClient(port: port)
             await chunked.send(
-                "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+                "POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
             for _ in 0..<64 { await chunked.send("80\r\n\(String(repeating: " ", count: 128))\r\n") }
             let late = await chunked.read()
             #expect(late.hasPrefix("HTTP/1.1 413 "))
             #expect(late.lowercased().contains("connection: close"))
             declared.hangUp()
             chunked.hangUp()
+        }
+    }
+
+    /// curl asks before it sends more than a megabyte, and waits a second for the answer.
+    @Test func tellsAskingClientsToGoOn() async throws {
+        let server = try ServerUnderTest(ScriptedEngine(saying: "Y")) { $0.limits.bodyBytes = 100 }
+        try await live(server) { port in
+            let client = try RawClient(port: port)
+            let head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+            await client.send("\(head)14\r\n\r\n")
+            #expect(await client.read(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
+            await client.send("{\"prompt\":\"a\"}")
+            #expect(await client.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 200 OK"))
+            client.hangUp()
+            let large = try RawClient(port: port)
+            await large.send("\(head)101\r\n\r\n")
+            #expect(await large.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 413"))
+            large.hangUp()
         }
     }
 
@@ -149,7 +176,7 @@ import Testing
         await client.post("/v1/chat/completions", body)
         _ = await client.read(until: "\"content\":\"a\"")
         kill(getpid(), SIGTERM)
-        while server.application.readiness.phase != .draining { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(await Self.sees { server.application.readiness.phase == .draining })
         let probe = try RawClient(port: port)
         await probe.send("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
         #expect(await probe.read(until: "\r\n\r\n").hasPrefix("HTTP/1.1 503"))

@@ -50,7 +50,7 @@ import Testing
         }
 
         static func isName(_ name: String) -> Bool {
-            !name.isEmpty && name.utf8.allSatisfy { "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:".utf8.contains($0) }
+            !name.isEmpty && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == ":") }
         }
 
         static func value(_ text: Substring) -> Double? {
@@ -100,14 +100,16 @@ import Testing
         ]
         for (name, value) in expected { #expect(page.samples[name + labels] == value, "\(name)") }
         func bucket(_ bound: String) -> Double? {
-            page.samples["vllm:time_to_first_token_seconds_bucket{model_name=\"autoglm-phone-9b\",engine=\"0\",le=\"\(bound)\"}"]
+            let labels = "{model_name=\"autoglm-phone-9b\",engine=\"0\",le=\"\(bound)\"}"
+            return page.samples["vllm:time_to_first_token_seconds_bucket\(labels)"]
         }
         #expect(bucket("0.25") == 0)
         #expect(bucket("0.5") == 1)
         #expect(bucket("2560.0") == 1)
         #expect(bucket("+Inf") == 2)
         for name in [
-            "vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds", "vllm:e2e_request_latency_seconds",
+            "vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds",
+            "vllm:e2e_request_latency_seconds",
             "vllm:request_queue_time_seconds", "vllm:request_prefill_time_seconds", "vllm:request_decode_time_seconds",
             "vllm:request_inference_time_seconds", "vllm:iteration_tokens_total", "vllm:request_prompt_tokens",
             "vllm:request_generation_tokens", "vllm:request_max_num_generation_tokens",

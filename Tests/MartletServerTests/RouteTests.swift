@@ -62,13 +62,17 @@ import Testing
         (.post, "/tokenize"), (.post, "/detokenize"), (.get, "/version"), (.get, "/metrics"),
         // Spellings that a router might take for one of them.
         (.get, "//v1/models"), (.get, "/v1/../v1/models"), (.get, "/v1/%6dodels"), (.get, "/V1/models"),
-        (.get, "http://host/v1/models"), (.get, "/health/../v1/models"), (.get, "/health/x"), (.get, "/nothing"), (.get, ""),
+        (.get, "http://host/v1/models"), (.get, "/health/../v1/models"), (.get, "/health/x"), (.get, "/nothing"),
+        (.get, ""),
     ]
 
     /// Deny by default: whatever is not on the open list wants a key, whether it exists or not.
     @Test(arguments: keyed) func asksForAKey(_ method: HTTPRequest.Method, _ path: String) async throws {
         let server = try ServerUnderTest(ScriptedEngine(saying: "Y")) { $0.apiKeys = ["secret", "other"] }
-        for key in [nil, "Bearer wrong", "Bearer secret1", "Bearer secre", "Basic secret", "secret", "Bearer ", "Bearer  secret"] {
+        for key in [
+            nil, "Bearer wrong", "Bearer secret1", "Bearer secre", "Basic secret", "secret", "Bearer ",
+            "Bearer  secret",
+        ] {
             let headers = key.map { [("Authorization", $0)] } ?? []
             let reply = try await server.send(method, path, headers: headers)
             #expect(reply.status == 401, "\(path) \(key ?? "none")")

@@ -9,7 +9,8 @@ import MartletVision
 /// tokens follow.
 enum TestModel {
     static let special = [
-        "<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|begin_of_image|>", "<|end_of_image|>", "<|image|>",
+        "<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|begin_of_image|>", "<|end_of_image|>",
+        "<|image|>",
     ]
     static let plain = ["<think>", "</think>", "<answer>", "</answer>"]
 
@@ -37,7 +38,8 @@ enum TestModel {
         }
         writer.raw("],\"normalizer\":null,\"pre_tokenizer\":")
         writer.raw("{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true},")
-        writer.raw("\"post_processor\":null,\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{")
+        writer.raw("\"post_processor\":null,\"decoder\":{\"type\":\"ByteLevel\"},")
+        writer.raw("\"model\":{\"type\":\"BPE\",\"vocab\":{")
         for byte in UInt32(0)..<256 {
             var scalar = byte
             if !(0x21...0x7E).contains(byte), !(0xA1...0xAC).contains(byte), !(0xAE...0xFF).contains(byte) {

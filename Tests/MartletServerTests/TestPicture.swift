@@ -29,7 +29,8 @@ enum TestPicture {
             let count = min(65535, raw.count - start)
             let isLast = start + count == raw.count
             let length = UInt16(count)
-            bytes += [isLast ? 1 : 0, UInt8(length & 255), UInt8(length >> 8), UInt8(~length & 255), UInt8(~length >> 8)]
+            bytes.append(isLast ? 1 : 0)
+            for word in [length, ~length] { bytes += [UInt8(word & 255), UInt8(word >> 8)] }
             bytes += raw[start..<start + count]
             start += count
         } while start < raw.count

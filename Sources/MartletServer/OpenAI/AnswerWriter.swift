@@ -12,29 +12,6 @@ protocol AnswerWriter: Sendable {
     func body(_ choices: [ChoiceDelta], usage: Usage) -> [UInt8]
 }
 
-/// How usage shows in chunks before the last.
-enum ChunkUsage: Sendable {
-    /// No `usage` key.
-    case absent
-    /// `"usage":null`, as OpenAI sends it when a usage chunk will come.
-    case null
-    case continuous
-
-    init(_ options: GenerationOptions) {
-        self = options.includesContinuousUsage ? .continuous : options.includesUsage ? .null : .absent
-    }
-
-    func write(_ usage: Usage, into writer: inout JSONWriter) {
-        switch self {
-        case .absent: break
-        case .null: writer.raw(",\"usage\":null")
-        case .continuous:
-            writer.raw(",\"usage\":")
-            usage.write(into: &writer)
-        }
-    }
-}
-
 extension JSONWriter {
     /// `"token_ids":[…]`
     mutating func tokenIDs(_ tokens: [TokenID]) {
