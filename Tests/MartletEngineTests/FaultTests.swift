@@ -69,4 +69,25 @@ import Testing
         #expect(simulation.outcomes[1]?[0]?.reason == .error && simulation.outcomes[2]?[0]?.reason == .error)
         #expect(simulation.outcomes[3]?[0]?.reason == .length)
     }
+
+    /// A failed plan may have told the runner of nothing: what it released is released again.
+    @Test func releasesOfAFailedPlanAreSaidAgain() throws {
+        let script = RunnerScript()
+        let hasFailed = Atomic<Bool>(false)
+        script.directions.launchFault = { plan in
+            guard !plan.imageReleases.isEmpty, !hasFailed.exchange(true, ordering: .relaxed) else { return nil }
+            return PlantedFault("once")
+        }
+        let simulation = Simulation(limits: .small(encoderCacheTokens: 10), script: script)
+        for id in UInt64(1)...6 {
+            let image = PreparedImage.tiny(rows: 4, columns: 1, seed: UInt8(id))
+            let request = GenerationRequest(
+                [9, 9, 9, 9, 2], maxTokens: 1, images: [PlacedImage(image: image, offset: 0)])
+            try simulation.add(request, id: id)
+            simulation.run()
+        }
+        let failed = hasFailed.load(ordering: .relaxed)
+        #expect(failed)
+        #expect(script.counts.residentImages == 2 && script.counts.residentSlots == 1)
+    }
 }
