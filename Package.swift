@@ -113,6 +113,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: swift),
         .testTarget(
-            name: "MartletCommandTests", dependencies: ["MartletCommand", "MartletCore"], swiftSettings: swift),
+            name: "MartletCommandTests",
+            dependencies: [
+                "MartletCommand", "MartletServer", "MartletEngine", "MartletModels", "MartletText", "MartletVision",
+                "MartletTensor", "MartletCore",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: swift),
     ]
 )

@@ -62,10 +62,8 @@ given max-model-len || defaults+=(--max-model-len 4096)
 
 # Devices. Tensor parallel = the number of visible GPUs, else 1; this version has no GPU backend yet, so it stays at 1.
 if [ -n "${CUDA_VISIBLE_DEVICES:-}" ] && [ "$CUDA_VISIBLE_DEVICES" != "-1" ]; then
-    count="$(tr ',' '\n' <<<"$CUDA_VISIBLE_DEVICES" | grep -c . || true)"
-    echo "CUDA_VISIBLE_DEVICES names $count GPU(s), which this version does not use yet: running on the CPU, tensor parallel size 1." >&2
+    # The server's log says that GPUs are not used. Sizes that were meant for them would end the start.
     defaults+=(--tensor-parallel-size 1)
-    # Sizes that were meant for GPUs would end the start.
     kept=()
     skip=no
     for word in ${arguments[@]+"${arguments[@]}"}; do

@@ -27,21 +27,11 @@ extension FlagCatalogue {
             "dtype", kind: .choice(["auto", "half", "float16", "bfloat16", "float", "float32"]),
             means: "Storage of plain weights; sums are always float32", standard: "auto: as the files have it"
         ) { $0.model.dtype = dtypes[$1.text] },
-        .honours(
-            "quantization", "q", kind: .choice(quantizations), means: "Weight format", standard: "as the files have it"
-        ) { (_, value) throws(UsageError) in
-            switch value.text {
-            case "gguf", "none", "auto": return
-            case "int8", "int4":
-                throw .notBuiltYet(
-                    "quantization \(value.text)",
-                    "quantising while loading comes with the fast CPU engine. A Q8_0 or Q4_K_M GGUF file runs today.")
-            default:
-                throw .notBuiltYet(
-                    "quantization \(value.text)",
-                    "\(value.text) checkpoints are not read. A GGUF file of the model runs today.")
-            }
-        },
+        .refuses(
+            "quantization", "q", kind: .choice(quantizations), means: "Weight format", standard: "as the files have it",
+            because: "quantising while loading comes with the fast CPU engine, and AWQ, GPTQ and compressed-tensors "
+                + "checkpoints are not read. A Q8_0 or Q4_K_M GGUF file of the model runs today.",
+            harmless: ["auto", "none", "gguf"]),
         .honours(
             "load-format", kind: .choice(LoadFormat.allCases.map(\.rawValue)),
             means: "Where weights come from; dummy makes them up from config.json", standard: "auto"

@@ -93,8 +93,8 @@ struct StartLog {
             var writer = JSONWriter()
             writer.value(.object(overridden))
             let source =
-                settings.generationConfig == "vllm"
-                ? "--override-generation-config" : "the model's generation_config.json"
+                settings.generationOverrides.count == 0
+                ? "the model's generation_config.json" : "generation_config.json and --override-generation-config"
             logger.warning("Default vLLM sampling parameters have been overridden by \(source): \(writer.text)")
         }
         if assembly.renderer == nil {

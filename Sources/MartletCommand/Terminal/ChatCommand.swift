@@ -42,6 +42,9 @@ struct ChatCommand: AsyncParsableCommand {
 
     func run() async throws {
         var settings = try model.settings()
+        for path in image where !FileManager.default.isReadableFile(atPath: path) {
+            throw PictureError(file: path, reason: "cannot be read")
+        }
         // One sequence, and another for the shared beginning of the next turn.
         settings.model.maxRunningSequences = 1
         settings.engine.maxRunningSequences = 1

@@ -1,0 +1,65 @@
+import ArgumentParser
+import Foundation
+import MartletCore
+import Testing
+
+@testable import MartletCommand
+
+@Suite struct CommandLineTests {
+    private func report(_ arguments: [String]) -> (text: String, code: Int32) {
+        do {
+            var command = try MartletCommand.parseAsRoot(CommandLineEntry.normalized(arguments))
+            try command.run()
+            return ("", 0)
+        } catch { return CommandLineEntry.report(error) }
+    }
+
+    @Test func helpAndVersion() {
+        #expect(report(["--version"]).text.hasPrefix("martlet "))
+        #expect(report(["--version"]).code == 0)
+        let help = report(["--help"])
+        #expect(help.code == 0)
+        for command in ["serve", "chat", "bench", "selfcheck", "plan"] { #expect(help.text.contains("  \(command) ")) }
+        for command in ["chat", "bench", "selfcheck", "plan"] {
+            let text = report([command, "--help"]).text
+            #expect(text.contains("EXAMPLE"), "\(command)")
+        }
+    }
+
+    @Test(arguments: [
+        ["chat"], ["chat", "m", "--temperature", "3"], ["bench", "m", "--context", "x"], ["bench", "m", "--repeats", "0"],
+        ["plan", "/tmp", "--devices", "many"], ["selfcheck", "m", "--tokens", "0"], ["dance"], ["plan"],
+        ["bench", "m", "--quux"],
+    ])
+    func usageErrorsExitWithTwo(arguments: [String]) {
+        let (text, code) = report(arguments)
+        // A command of these that needs to run before it sees its mistake is asked for its settings instead.
+        #expect(code == 2 || text.contains("config.json"), "\(text)")
+    }
+
+    @Test func underscoresInEveryCommand() {
+        #expect(CommandLineEntry.normalized(["bench", "m", "--max_model_len=a_b", "c_d"]) == ["bench", "m", "--max-model-len=a_b", "c_d"])
+        #expect(CommandLineEntry.normalized(["serve", "--x_y"]) == ["serve", "--x_y"])
+    }
+
+    @Test func modelArgumentsUseTheSameTable() throws {
+        let chat = try #require(
+            try MartletCommand.parseAsRoot(["chat", "m", "--dtype", "half", "--max-model-len", "4K", "hello", "you"])
+                as? ChatCommand)
+        #expect(chat.prompt == ["hello", "you"])
+        #expect(try chat.model.settings().model.maxModelLength == 4096)
+        let wrong = try #require(try MartletCommand.parseAsRoot(["chat", "m", "--dtype", "int3"]) as? ChatCommand)
+        #expect(throws: UsageError.self) { try wrong.model.settings() }
+    }
+
+    @Test func benchFigures() {
+        #expect(BenchCommand.median([3, 1, 2]) == 2)
+        #expect(BenchCommand.median([4, 1, 2, 3]) == 2.5)
+        #expect(BenchCommand.median([]) == 0)
+        let row = BenchRow(context: 128, sequences: 2, decoded: 8, prefill: 100.5, decode: 20.25)
+        #expect(row.csv == "128,2,8,100.500,20.250")
+        #expect(row.csv.split(separator: ",").count == BenchRow.csvHeading.split(separator: ",").count)
+        #expect(row.text.utf8.count == BenchRow.heading.utf8.count)
+        #expect(row.json["decode_tokens_per_second"] == .number(20.25))
+    }
+}
