@@ -1,10 +1,3 @@
-/// A block as its holder knows it. The generation changes whenever the block becomes free, so that a release that
-/// comes twice or too late is detected instead of lucky.
-package struct BlockHandle: Hashable, Sendable {
-    package let id: BlockID
-    package let generation: UInt32
-}
-
 /// Who holds which block of the KV cache: a free list and reference counts. A block is free (no references, on the
 /// list), used (references), or cached (no references, off the list: `PrefixCache` keeps its contents).
 package struct BlockPool: ~Copyable {

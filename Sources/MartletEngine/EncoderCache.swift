@@ -121,9 +121,3 @@ package struct EncoderCache {
         }
     }
 }
-
-/// Pixels that the runner must have before a plan that names them.
-package struct ImageRegistration: Sendable {
-    package let id: ImageID
-    package let image: PreparedImage
-}

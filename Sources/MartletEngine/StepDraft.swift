@@ -40,28 +40,3 @@ struct StepDraft {
         }
     }
 }
-
-/// A sequence in a step.
-struct StepMember {
-    let sequence: TokenSequence
-    /// Positions computed when the step is done.
-    let end: Int
-    /// It gets a row of the result.
-    let samples: Bool
-
-    /// The step is over, one way or the other.
-    func land() {
-        sequence.inFlightSteps -= 1
-        if samples { sequence.inFlightTokens -= 1 }
-    }
-}
-
-/// A launched step, until it is collected.
-struct StepRecord {
-    let plan: StepPlan
-    let members: [StepMember]
-    /// Whose the result's rows are, in its order.
-    let rowOwners: [TokenSequence]
-    /// The slots of `rowOwners`.
-    let rowSlots: [Slot]
-}

@@ -80,39 +80,3 @@ package final class TokenSequence {
         return keys[..<count]
     }
 }
-
-/// Who goes first: the lower priority value, then the earlier arrival, then the lower choice.
-package struct SequenceOrder: Comparable, Sendable {
-    package let priority: Int
-    package let arrival: UInt64
-    package let choice: Int
-
-    package static func < (left: Self, right: Self) -> Bool {
-        (left.priority, left.arrival, left.choice) < (right.priority, right.arrival, right.choice)
-    }
-}
-
-/// When things happened to a sequence, in seconds of the engine's monotonic clock.
-package struct SequenceTiming: Sendable, Equatable {
-    var firstScheduled: Double?
-    var firstToken: Double?
-    var lastToken: Double?
-}
-
-/// An image in a prompt, with what its encoding takes.
-package struct SequenceImage: Sendable {
-    package let image: PreparedImage
-    package let offset: Int
-    /// Vision units of its encoding.
-    package let unitCount: Int
-
-    package init(image: PreparedImage, offset: Int, unitCount: Int) {
-        self.image = image
-        self.offset = offset
-        self.unitCount = unitCount
-    }
-
-    package var hash: Digest { image.contentHash }
-    package var tokenCount: Int { image.tokenCount }
-    package var tokenRange: Range<Int> { offset..<(offset + tokenCount) }
-}
