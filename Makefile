@@ -1,16 +1,31 @@
-# make help            what there is
+# Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test
+.PHONY: help setup build test unit e2e verify-main docs
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-setup: ## Debian packages that building needs
+setup: ## the Debian packages that building and testing need
 	@Tools/setup.sh
 
 build: setup ## release build of the server
 	swift build -c release --product martlet
 
-test: setup ## everything that a change must pass
+test: unit e2e ## everything that a change must pass
+
+unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 	swift build --build-tests
-	SWIFT_BACKTRACE=enable=no swift test --skip-build
+	@MARTLET_SMOLLM2="$$(Tools/default_model.sh)" Tools/verify/swift_tests.sh
+
+e2e: setup ## real clients against the real server
+	swift build --product martlet
+	@MARTLET_SMOLLM2="$$(Tools/default_model.sh)" Tests/EndToEnd/run.sh
+
+verify-main: setup ## all that must be shown of the main job, with figures (an hour; 21.5 GiB of memory)
+	swift build --build-tests
+	swift build -c release --product martlet
+	@Tools/verify/main.sh
+
+docs: ## docs/flags.md, from the table the server reads
+	swift build --product martlet
+	@"$$(swift build --show-bin-path)/martlet" flags > docs/flags.md
