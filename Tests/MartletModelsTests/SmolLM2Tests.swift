@@ -7,12 +7,12 @@ import Testing
 
 @testable import MartletModels
 
+private let smolLM2Path = ProcessInfo.processInfo.environment["MARTLET_SMOLLM2"]
+
 /// A real, trained model against llama.cpp on the same weights in f32 (Fixtures/README.md). Needs the GGUF file that
 /// Tools/default_model.sh fetches; `make test` names it in MARTLET_SMOLLM2.
-@Suite(.enabled(if: SmolLM2Tests.path != nil, "MARTLET_SMOLLM2 names no file"))
+@Suite(.enabled(if: smolLM2Path != nil, "MARTLET_SMOLLM2 names no file"))
 struct SmolLM2Tests {
-    static let path = ProcessInfo.processInfo.environment["MARTLET_SMOLLM2"]
-
     private static let fixture: JSONValue? = {
         let file = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "Fixtures/smollm2/llamacpp.json")
@@ -20,7 +20,7 @@ struct SmolLM2Tests {
     }()
 
     private func model() throws -> TinyModel {
-        let files = try ModelFiles.open(try #require(Self.path), environment: [:])
+        let files = try ModelFiles.open(try #require(smolLM2Path), environment: [:])
         return TinyModel(configuration: files.configuration, source: files.weights)
     }
 

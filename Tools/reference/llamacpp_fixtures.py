@@ -29,7 +29,9 @@ QUESTIONS = [
     "Summarize the story of Cinderella.", "How are rainbows formed?", "What is the purpose of the heart?",
     "Write a letter to a friend about your holiday.", "What is gravity?", "Explain the rules of chess in short.",
     "What causes the tides?", "How do vaccines work?", "What is the speed of light?", "Describe a forest in autumn.",
-    "What is machine learning?", "How is glass made?", "Why is exercise good for you?", "What is an ecosystem?"]
+    "What is machine learning?", "How is glass made?", "Why is exercise good for you?", "What is an ecosystem?",
+    "Explain how a refrigerator works.", "Write a story about a lighthouse keeper.", "How do birds migrate?",
+    "Describe the process of making cheese.", "What are the benefits of reading?", "How does the internet work?"]
 
 
 def dequantise(source, target):
@@ -65,7 +67,7 @@ def greedy(port):
         text = f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
         prompt = post(port, "/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
         answer = post(port, "/completion", {
-            "prompt": prompt, "n_predict": STEPS, "temperature": 0, "top_k": 1, "n_probs": 2, "ignore_eos": True,
+            "prompt": prompt, "n_predict": STEPS, "temperature": 0, "top_k": 1, "n_probs": 2, "ignore_eos": False,
             "cache_prompt": False, "return_tokens": True, "samplers": ["top_k"]})
         margins = []
         for step in answer["completion_probabilities"]:
