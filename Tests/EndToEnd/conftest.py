@@ -15,7 +15,7 @@ CONFIGURATIONS = {
     "with-key": tiny_arguments("--api-key", "sesame"),
     "small-queue": tiny_arguments("--max-num-seqs", "1", "--max-num-queued-reqs", "1"),
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64"),
-    "smollm2": ["--model", os.environ["MARTLET_SMOLLM2"], "--served-model-name", MODEL, "--max-model-len", "1024",
+    "smollm2": ["--model", os.environ["MARTLET_SMOLLM2"], "--served-model-name", MODEL, "--max-model-len", "256",
                 "--max-num-seqs", "4"],
 }
 

@@ -15,7 +15,7 @@ def test_unknown_model(client):
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="gpt-9", messages=HELLO)
     assert "The model `gpt-9` does not exist" in caught.value.message and MODEL in caught.value.message
-    assert caught.value.type == "NotFoundError" and caught.value.param == "model" and caught.value.code == 404
+    assert caught.value.type == "NotFoundError" and caught.value.param == "model" and caught.value.body["code"] == 404
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-9")
 
@@ -61,7 +61,7 @@ def test_bad_fields(client, case):
         client.chat.completions.create(**{"model": MODEL, "messages": HELLO, "max_tokens": 4, **fields})
     assert caught.value.param == param, caught.value.body
     assert message in caught.value.message, caught.value.body
-    assert caught.value.code == 400
+    assert caught.value.body["code"] == 400
 
 
 def test_errors_of_a_stream_come_as_a_status(client):

@@ -67,16 +67,24 @@ def test_langchain_image_blocks(tiny):
 
 def test_a_screenshot_beyond_the_context_is_fitted(servers):
     server = servers["short-context"]
-    shot = screenshot(1440, 3200)
+    shot = screenshot(1080, 2400)
     answer = client_of(server).chat.completions.with_raw_response.create(
         model=MODEL, max_tokens=4, temperature=0,
         messages=[{"role": "user", "content": [image_part(shot), text_part("tap")]}])
     assert answer.status_code == 200
-    assert "1440x3200" in answer.headers["x-martlet-image-fit"]
+    assert "1080x2400->" in answer.headers["x-martlet-image-fit"]
     usage = answer.parse().usage
-    assert usage.prompt_tokens + 4 <= 1024 < image_tokens(1440, 3200)
+    assert usage.prompt_tokens + 4 <= 1024 < image_tokens(1080, 2400)
     assert server.metric("martlet:images_fitted_total") == 1
     server.wait_idle()
+
+
+def test_a_screenshot_that_would_lose_its_text_is_refused(servers):
+    """Below a quarter of its tokens nobody could read it."""
+    assert image_tokens(1440, 3200) > 4 * 1024
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(client_of(servers["short-context"]), [image_part(screenshot(1440, 3200)), text_part("tap")])
+    assert caught.value.param == "input_tokens" and "maximum context length is 1024" in caught.value.message
 
 
 def test_a_picture_that_fits_is_left_alone(client):
