@@ -6,7 +6,7 @@
 #   CUDA_VISIBLE_DEVICES=0,1 ./run_autoglm_server.sh …    two GPUs
 #
 # Every flag of `martlet serve` may follow; these are given unless you give them: --host 0.0.0.0 --port 8000
-# --max-model-len 4096 --served-model-name autoglm-phone-9b. MARTLET_BINARY names a binary to run instead of building one.
+# --max-model-len 4096 --served-model-name autoglm-phone-9b. MARTLET_BINARY names a binary to run instead of building.
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"  # started as `sh run_autoglm_server.sh`
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")" && pwd)"
@@ -36,7 +36,7 @@ if [ -n "${MARTLET_BINARY:-}" ]; then
     binary="$MARTLET_BINARY"
     [ -x "$binary" ] || fail "MARTLET_BINARY=$binary is not a program."
 else
-    command -v swift >/dev/null || fail "swift is missing: install Swift 6.2 or newer, see https://www.swift.org/install"
+    command -v swift >/dev/null || fail "swift is missing: install Swift 6.2 or newer (https://swift.org/install)"
     "$root/Tools/setup.sh"
     echo "Building martlet (the first time takes some minutes)"
     swift build --package-path "$root" -c release --product martlet >&2

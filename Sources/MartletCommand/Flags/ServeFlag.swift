@@ -27,7 +27,9 @@ struct ServeFlag: Sendable {
         case .honoured(let effect): try effect(&settings, given)
         case .inert(let reason): settings.remarks.append("--\(name) has no effect here: \(reason)")
         case .refused(let reason, let harmless):
-            guard harmless.contains(Self.plain(given)) else { throw .notBuiltYet(name, reason) }
+            let plain = Self.plain(given)
+            guard !harmless.contains(plain) else { return }
+            throw .notBuiltYet(kind == .toggle || kind == .object ? name : "\(name) \(plain.prefix(64))", reason)
         }
     }
 

@@ -63,8 +63,8 @@ struct ServeSettings {
         if let devices = set("CUDA_VISIBLE_DEVICES"), devices != "-1" {
             let count = devices.split(separator: ",").count
             remarks.append(
-                "CUDA_VISIBLE_DEVICES names \(count) GPU\(count == 1 ? "" : "s"), which this version does not use yet: it "
-                    + "runs on the CPU with tensor parallel size 1.")
+                "CUDA_VISIBLE_DEVICES names \(count) GPU\(count == 1 ? "" : "s"), which this version does not use yet: "
+                    + "it runs on the CPU with tensor parallel size 1.")
         }
         model.threads = try Self.threads(environment)
     }

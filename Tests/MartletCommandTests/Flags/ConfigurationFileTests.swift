@@ -32,8 +32,8 @@ import Testing
             """
         #expect(
             try words(text) == [
-                "--model=zai-org/AutoGLM-Phone-9B", "--served-model-name", "autoglm-phone-9b", "phone # 2", "--port=8001",
-                "--api_key", "a", "b", "--no-enable-prefix-caching", "--enable-log-requests",
+                "--model=zai-org/AutoGLM-Phone-9B", "--served-model-name", "autoglm-phone-9b", "phone # 2",
+                "--port=8001", "--api_key", "a", "b", "--no-enable-prefix-caching", "--enable-log-requests",
                 "--limit-mm-per-prompt.image", "10", "--mm-processor-kwargs={\"max_pixels\": 5000000}",
             ])
     }

@@ -9,6 +9,8 @@ import Testing
     ])
     func reads(text: String, value: Int) { #expect(CountNotation.read(text) == value) }
 
-    @Test(arguments: ["", "k", "1x", "1kk", "--", "0x10", "1e3", "9223372036854775808", "99999999999T", "1.2.3k", "١k", "nank"])
+    @Test(arguments: [
+        "", "k", "1x", "1kk", "--", "0x10", "1e3", "9223372036854775808", "99999999999T", "1.2.3k", "١k", "nank",
+    ])
     func refuses(text: String) { #expect(CountNotation.read(text) == nil) }
 }

@@ -41,7 +41,8 @@ import Testing
         let small = try plan("16GiB", length: 4096).text(name: "m")
         #expect(small.contains("BF16              1        19.17           40960        none  does not fit"))
         #expect(small.contains("As stored it does not fit; a Q8_0 GGUF file does, with --max-model-len 4096."))
-        #expect(try plan("2x24GiB").text(name: "m").contains("As stored it fits: --max-model-len 65536 with 11 full sequences"))
+        let large = try plan("2x24GiB").text(name: "m")
+        #expect(large.contains("As stored it fits: --max-model-len 65536 with 11 full sequences"))
         #expect(try plan("1GiB").text(name: "m").contains("It does not fit. More memory or more devices are needed."))
         #expect(try plan("21GiB").text(name: "m").contains("As stored it fits with --max-model-len"))
     }
