@@ -19,7 +19,6 @@ MARTLET_SMOLLM2="${MARTLET_SMOLLM2:-$(Tools/default_model.sh)}"
 export MARTLET_BINARY MARTLET_SMOLLM2
 
 # The clients live outside the checkout, one set for each list of versions.
-command -v python3 >/dev/null || fail "python3 is missing (apt-get install python3 python3-venv)."
 list="$(sha256sum "$here/requirements.txt" | cut -c1-12)"
 venv="${XDG_CACHE_HOME:-$HOME/.cache}/martlet/e2e-venv"
 if [ "$(cat "$venv/.list" 2>/dev/null || true)" != "$list" ]; then
@@ -27,9 +26,9 @@ if [ "$(cat "$venv/.list" 2>/dev/null || true)" != "$list" ]; then
     if ! python3 -c 'import ensurepip' 2>/dev/null; then
         sudo=""
         [ "$(id -u)" -eq 0 ] || sudo=sudo
-        echo "Installing python3-venv"
+        echo "Installing python3 and python3-venv"
         $sudo apt-get update -qq
-        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 python3-venv
     fi
     echo "Installing the clients into $venv"
     mkdir -p "$(dirname "$venv")"

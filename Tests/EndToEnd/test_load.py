@@ -5,12 +5,85 @@ import random
 
 import pytest
 
-from conftest import async_client_of, client_of
+from conftest import async_client_of
 from pictures import image_part, picture, text_part
 from server import MODEL
 
-STREAMS = 64
-DISCONNECTS = 30
+AT_ONCE = 64
+COMPLETE = 64
+DISCONNECTS = 200
+KINDS = 8
+
+
+def request(kind):
+    """One of 8 requests: short and long, drawn and greedy, one with a picture, two that begin alike."""
+    content = f"kind {kind // 2}: " + "words " * (3 * kind)
+    if kind == 5:
+        content = [image_part(picture(112, 84)), text_part("what is this?")]
+    return dict(
+        model=MODEL, messages=[{"role": "user", "content": content}], max_tokens=30 + 4 * kind,
+        temperature=0 if kind == 3 else 0.8, seed=kind, stream=True,
+        extra_body={"ignore_eos": True, "return_token_ids": True})
+
+
+async def read(client, kind, leave_after=None):
+    """(token ids, finish reason); leaves after so many chunks."""
+    tokens, reason, count = [], None, 0
+    stream = await client.chat.completions.create(**request(kind))
+    async for chunk in stream:
+        choice = chunk.choices[0]
+        tokens += choice.model_extra.get("token_ids") or []
+        reason = choice.finish_reason or reason
+        count += 1
+        if count == leave_after:
+            await stream.close()
+            return tokens, None
+    return tokens, reason
+
+
+async def leave_early(client, kind, seconds):
+    """Goes while it waits for its first token, if that takes so long."""
+    task = asyncio.create_task(client.chat.completions.create(**request(kind)))
+    await asyncio.sleep(seconds)
+    task.cancel()
+    try:
+        await (await task).close()
+    except asyncio.CancelledError:
+        pass
+
+
+async def storm(server, seed):
+    """What each kind gets alone, and what 264 streams got, of which 200 left: (kind, leaves, result)."""
+    chance = random.Random(seed)
+    plan = [(index % KINDS, index < DISCONNECTS) for index in range(DISCONNECTS + COMPLETE)]
+    chance.shuffle(plan)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(client, kind, leaves, draw):
+        async with gate:
+            if not leaves:
+                return kind, leaves, await read(client, kind)
+            if draw < 0.3:
+                return kind, leaves, await leave_early(client, kind, draw / 5)
+            return kind, leaves, await read(client, kind, leave_after=1 + int((draw - 0.3) * 40))
+
+    async with async_client_of(server) as client:
+        solo = [await read(client, kind) for kind in range(KINDS)]
+        jobs = [one(client, kind, leaves, chance.random()) for kind, leaves in plan]
+        return solo, await asyncio.gather(*jobs)
+
+
+def check(solo, results):
+    assert all(reason == "length" and len(tokens) == 30 + 4 * kind for kind, (tokens, reason) in enumerate(solo))
+    assert sum(1 for _, leaves, _ in results if not leaves) == COMPLETE
+    for kind, leaves, result in results:
+        if result is None:
+            continue
+        tokens, _ = result
+        if leaves:
+            assert tokens == solo[kind][0][:len(tokens)]
+        else:
+            assert result == solo[kind]
 
 
 def test_a_client_that_goes_mid_stream(client, tiny):
@@ -28,7 +101,7 @@ def test_a_client_that_goes_mid_stream(client, tiny):
     assert tiny.metric("vllm:request_success_total", finished_reason="abort") == aborted + 1
 
 
-def test_a_client_that_goes_before_the_first_token(tiny):
+def test_clients_that_go_before_the_first_token(tiny):
     async def main():
         async with async_client_of(tiny) as client:
             tasks = [asyncio.create_task(client.chat.completions.create(
@@ -47,81 +120,6 @@ def test_a_client_that_goes_before_the_first_token(tiny):
     tiny.wait_idle(15)
 
 
-def test_many_streams_and_many_that_go(tiny):
-    """64 streams at once, 30 of which leave somewhere: the others' text equals what they get alone."""
-    chance = random.Random(64)
-
-    def request(kind):
-        content = f"kind {kind}: " + "words " * (3 * kind)
-        if kind == 5:
-            content = [image_part(picture(112, 84)), text_part("what is this?")]
-        return dict(
-            model=MODEL, messages=[{"role": "user", "content": content}], max_tokens=20 + 3 * kind, temperature=0.8,
-            seed=kind, stream=True, extra_body={"ignore_eos": True, "return_token_ids": True})
-
-    async def read(client, kind, leave_after=None, delay=0.0):
-        """(token ids, finish reason); stops after so many chunks."""
-        await asyncio.sleep(delay)
-        tokens, reason = [], None
-        stream = await client.chat.completions.create(**request(kind))
-        count = 0
-        async for chunk in stream:
-            choice = chunk.choices[0]
-            tokens += choice.model_extra.get("token_ids") or []
-            reason = choice.finish_reason or reason
-            count += 1
-            if count == leave_after:
-                await stream.close()
-                return tokens, None
-        return tokens, reason
-
-    async def leave_early(client, kind, delay):
-        """Goes while it waits for its first token."""
-        task = asyncio.create_task(client.chat.completions.create(**request(kind)))
-        await asyncio.sleep(delay)
-        task.cancel()
-        try:
-            await (await task).close()
-        except asyncio.CancelledError:
-            pass
-
-    async def main():
-        async with async_client_of(tiny) as client:
-            solo = [await read(client, kind) for kind in range(8)]
-            jobs, kinds = [], []
-            for index in range(STREAMS):
-                kind = index % 8
-                if index < DISCONNECTS // 3:
-                    jobs.append(leave_early(client, kind, chance.random() * 0.5))
-                elif index < DISCONNECTS:
-                    jobs.append(read(client, kind, leave_after=chance.randint(1, 18), delay=chance.random() * 0.2))
-                else:
-                    jobs.append(read(client, kind))
-                kinds.append(kind)
-            order = list(range(STREAMS))
-            chance.shuffle(order)
-            results = [None] * STREAMS
-            done = await asyncio.gather(*(jobs[index] for index in order))
-            for index, result in zip(order, done):
-                results[index] = result
-            return solo, kinds, results
-
-    preemptions = tiny.metric("vllm:num_preemptions_total")
-    solo, kinds, results = asyncio.run(main())
-    assert all(reason == "length" for _, reason in solo)
-    for index, (kind, result) in enumerate(zip(kinds, results)):
-        if result is None:
-            continue
-        tokens, reason = result
-        if index < DISCONNECTS:
-            assert tokens == solo[kind][0][:len(tokens)], f"stream {index}"
-        else:
-            assert (tokens, reason) == solo[kind], f"stream {index}"
-    tiny.wait_idle()
-    assert tiny.metric("martlet:integrity_failures_total") == 0
-    assert tiny.metric("vllm:num_preemptions_total") >= preemptions
-
-
 @pytest.mark.parametrize("fields", [{"n": 3, "temperature": 1.0}, {"stop": ["never said"]}])
 def test_going_leaves_nothing_of_other_shapes_either(client, tiny, fields):
     stream = client.chat.completions.create(
@@ -132,11 +130,45 @@ def test_going_leaves_nothing_of_other_shapes_either(client, tiny, fields):
     tiny.wait_idle(5)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_64_streams_at_once_and_200_that_go(tiny, seed):
+    """The streams that stay say what they say alone, those that leave said the beginning of it; nothing is left."""
+    process = tiny.process.pid
+    solo, results = asyncio.run(storm(tiny, seed))
+    check(solo, results)
+    tiny.wait_idle()
+    assert tiny.process.poll() is None and tiny.process.pid == process
+    assert tiny.metric("martlet:integrity_failures_total") == 0
+
+
+def test_the_same_when_the_cache_is_too_small_for_all(servers):
+    server = servers["small-cache"]
+    solo, results = asyncio.run(storm(server, 3))
+    check(solo, results)
+    server.wait_idle()
+    assert server.metric("vllm:num_preemptions_total") > 0
+    assert server.metric("martlet:integrity_failures_total") == 0
+
+
+def test_nothing_leaks(tiny):
+    """After one storm, another one leaves no more open files and no more memory behind."""
+
+    def state():
+        tiny.wait_idle()
+        return tiny.metric("process_open_fds"), tiny.metric("process_resident_memory_bytes")
+
+    asyncio.run(storm(tiny, 4))
+    files, memory = state()
+    asyncio.run(storm(tiny, 5))
+    files_after, memory_after = state()
+    assert abs(files_after - files) <= 4, (files, files_after)
+    assert memory_after - memory <= 32 << 20, (memory, memory_after)
+
+
 def test_the_same_question_gets_the_same_answer_after_all_this(client):
-    answer = client.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": "golden"}], max_tokens=12, temperature=0, logprobs=True,
-        extra_body={"ignore_eos": True, "cache_salt": "fresh"})
-    again = client.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": "golden"}], max_tokens=12, temperature=0, logprobs=True,
-        extra_body={"ignore_eos": True})
-    assert answer.choices[0].logprobs == again.choices[0].logprobs
+    def ask(**more):
+        return client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "golden"}], max_tokens=12, temperature=0, logprobs=True,
+            extra_body={"ignore_eos": True, **more}).choices[0].logprobs
+
+    assert ask(cache_salt="fresh") == ask() == ask()

@@ -9,7 +9,7 @@ from conftest import users_page
 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_invoke_on_the_tiny_checkpoint(tiny, streaming):
-    message = users_page(tiny, streaming).bind(max_tokens=40).invoke("你是谁?")
+    message = users_page(tiny, streaming).invoke("你是谁?")
     assert isinstance(message.content, str)
     assert message.response_metadata["finish_reason"] in ("stop", "length")
     assert message.response_metadata["model_name"] == "autoglm-phone-9b"
