@@ -112,10 +112,14 @@ def test_small_routes(tiny):
     assert tiny.http.post("/detokenize", json={"model": MODEL, "tokens": tokens["tokens"]}).json()["prompt"] == text
 
 
-def test_the_reference_tokenizer_agrees_on_the_template(tiny):
-    """MODEL.md 5.1's rendering: [gMASK] <sop> <|system|> newline SYS <|user|> newline x <|assistant|> newline."""
+def test_the_reference_tokenizer_agrees(tiny):
+    """Ids that the `tokenizers` package gives for the renderings of MODEL.md 5.1, on this tokenizer.json."""
+    expected = [
+        291, 293, 296, 198, 288, 254, 162, 246, 107, 164, 108, 223, 30, 220, 275, 7, 287, 28, 1, 281, 1, 8, 297, 198]
     tokens = tiny.http.post("/tokenize", json={"messages": [
-        {"role": "system", "content": "SYS"}, {"role": "user", "content": "x"}]}).json()["tokens"]
-    newline = tokens[-1]
-    assert tokens[:4] == [291, 293, 295, newline] and tokens[-2] == 297
-    assert tokens[7:9] == [296, newline] and len(tokens) == 12
+        {"role": "user", "content": '你是谁? do(action="Tap")'}]}).json()["tokens"]
+    assert tokens == expected
+    tokens = tiny.http.post("/tokenize", json={"messages": [
+        {"role": "system", "content": [{"type": "text", "text": "A"}]}, {"role": "assistant", "content": "<think>B"},
+        {"role": "tool", "content": "C"}, {"role": "user", "content": ""}]}).json()["tokens"]
+    assert tokens == [291, 293, 295, 198, 32, 297, 198, 305, 33, 296, 198, 297, 198]
