@@ -120,6 +120,16 @@ import Testing
         #expect(page.types["vllm:request_success_created"] == "gauge")
     }
 
+    @Test func countsWhatRequestsAskFor() async throws {
+        let server = try ServerUnderTest(ScriptedEngine(saying: "ab"))
+        _ = try await server.chat("\"n\":3,\"temperature\":1,\"max_tokens\":7")
+        let page = Page(try await server.send(.get, "/metrics").text)
+        let labels = "{model_name=\"autoglm-phone-9b\",engine=\"0\"}"
+        #expect(page.samples["vllm:request_params_n_sum\(labels)"] == 3)
+        #expect(page.samples["vllm:request_params_max_tokens_sum\(labels)"] == 7)
+        #expect(page.samples["vllm:request_params_max_tokens_count\(labels)"] == 1)
+    }
+
     @Test func countsRequestsByRoute() async throws {
         let page = try await page()
         let key = "http_requests_total{handler=\"/v1/chat/completions\",method=\"POST\",status=\"%\"}"

@@ -59,7 +59,9 @@ struct AnswerHandler: Sendable {
         var generations: [Generation] = []
         do throws(EngineError) {
             for prepared in prompts {
-                generations.append(try await environment.engine.submit(request(prepared, options: options)))
+                let request = request(prepared, options: options)
+                generations.append(try await environment.engine.submit(request))
+                environment.metrics.note(request.sampling)
             }
         } catch {
             for generation in generations { await environment.engine.cancel(generation.id) }

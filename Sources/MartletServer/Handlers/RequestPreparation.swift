@@ -35,6 +35,7 @@ struct RequestPreparation: Sendable {
         prepared.assembly.includesStop = request.options.includesStopString
         prepared.assembly.reasoning = reasoningMode(request)
         prepared.assembly.answerTags = chat.answerTags
+        prepared.assembly.ignoresAnswerEnd = request.options.sampling.ignoresEndOfGeneration
         prepared.assembly.start = rendered.start
         return prepared
     }

@@ -107,6 +107,8 @@ struct MetricsPage {
             ("vllm:request_generation_tokens", "Generation tokens of a request.", h.generatedTokens),
             ("vllm:request_max_num_generation_tokens", "Most tokens of a choice of a request.", h.generatedTokens),
             ("vllm:request_num_preemptions", "Preemptions of a request.", h.requestPreemptions),
+            ("vllm:request_params_n", "Choices that a request asks for.", server.counts.choices),
+            ("vllm:request_params_max_tokens", "Tokens that a request allows.", server.counts.maxTokens),
         ]
         for (name, help, histogram) in families { page.histogram(name, help, [(labels, histogram)]) }
     }

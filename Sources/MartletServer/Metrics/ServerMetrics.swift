@@ -1,4 +1,5 @@
 import MartletCore
+import MartletEngine
 import Synchronization
 
 /// What the server itself counts; the engine counts the rest.
@@ -8,6 +9,9 @@ final class ServerMetrics: Sendable {
         var imageTokens = 0
         /// Images that were shrunk to fit the context.
         var fittedImages = 0
+        /// `n` and `max_tokens` of admitted generations, the latter as clamped.
+        var choices = Histogram(bounds: [1, 2, 5, 10, 20])
+        var maxTokens = Histogram(bounds: Histogram.tokens)
     }
 
     let http = HTTPMetrics()
@@ -18,6 +22,14 @@ final class ServerMetrics: Sendable {
     init(started: Double) { self.started = started }
 
     var counts: Counts { state.withLock { $0 } }
+
+    /// An admitted generation.
+    func note(_ sampling: SamplingParameters) {
+        state.withLock { counts in
+            counts.choices.observe(Double(sampling.choiceCount))
+            counts.maxTokens.observe(Double(sampling.maxTokens))
+        }
+    }
 
     func note(_ prepared: PreparedPrompt) {
         guard !prepared.prompt.images.isEmpty else { return }

@@ -8,6 +8,8 @@ package struct CompletionAssembler: Sendable {
         package var reasoning = ReasoningMode.inContent
         /// The model marks its answers with `<answer>`; see `ChatRenderer.answerTags`.
         package var answerTags = false
+        /// `ignore_eos`: `</answer>`, an end of generation by its text, is ignored with the others.
+        package var ignoresAnswerEnd = false
         /// From the prompt: `ChatPrompt.start`.
         package var start = OutputStart.fresh
 
@@ -27,7 +29,8 @@ package struct CompletionAssembler: Sendable {
     package init(_ options: Options) {
         stopMatcher = StopMatcher(stops: options.stops, includesStop: options.includesStop)
         reasoningParser = ReasoningParser(
-            mode: options.reasoning, answerTags: options.answerTags, start: options.start)
+            mode: options.reasoning, answerTags: options.answerTags, endsAtAnswer: !options.ignoresAnswerEnd,
+            start: options.start)
     }
 
     /// Set by the piece that ended the text; both are `finish_reason: stop`.

@@ -3,6 +3,7 @@
 /// - `<think>` opens the thought, `</think>` closes it, once; later ones are text.
 /// - `<answer>` opens the answer, once, wherever it stands: it also closes a thought that was left open.
 /// - `</answer>` is never emitted and ends the text; a client takes anything after an action for its end (API.md 0.2).
+///   Where the end of generation is ignored it is text.
 /// - White space next to a tag belongs to no one: it is dropped where thoughts are taken out.
 /// - In mode `inContent` everything but `</answer>` passes as it is.
 ///
@@ -25,6 +26,7 @@ package struct ReasoningParser: Sendable {
 
     private let mode: ReasoningMode
     private let answerTags: Bool
+    private let endsAtAnswer: Bool
     private var state: State
     private var matcher = TextMatcher(Tag.allCases.map(\.text))
     /// Bytes that may be the beginning of a tag.
@@ -36,10 +38,12 @@ package struct ReasoningParser: Sendable {
 
     /// - Parameters:
     ///   - answerTags: the model marks its answer (GLM-4.1V and its kin); else `<answer>` and `</answer>` are text.
+    ///   - endsAtAnswer: `</answer>` ends the text; false under `ignore_eos`.
     ///   - start: what the prompt left open.
-    package init(mode: ReasoningMode, answerTags: Bool, start: OutputStart = .fresh) {
+    package init(mode: ReasoningMode, answerTags: Bool, endsAtAnswer: Bool = true, start: OutputStart = .fresh) {
         self.mode = mode
         self.answerTags = answerTags
+        self.endsAtAnswer = endsAtAnswer
         state =
             switch start {
             case .fresh: .beforeThought
@@ -111,7 +115,7 @@ package struct ReasoningParser: Sendable {
         case (.closeThink, .beforeThought), (.closeThink, .inThought): .afterThought
         case (.openAnswer, .beforeThought), (.openAnswer, .inThought), (.openAnswer, .afterThought):
             answerTags ? .inAnswer : nil
-        case (.closeAnswer, _): answerTags ? .ended : nil
+        case (.closeAnswer, _): answerTags && endsAtAnswer ? .ended : nil
         default: nil
         }
     }

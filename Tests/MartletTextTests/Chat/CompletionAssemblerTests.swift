@@ -39,6 +39,15 @@ import Testing
         #expect(assembler.finish() == [])
     }
 
+    @Test func goesOnPastTheAnswerWhenEndsAreIgnored() {
+        var options = Self.options(.inContent)
+        options.ignoresAnswerEnd = true
+        let text = "<answer>do(x)</answer>more"
+        #expect(Self.run([text], options) == (text, "", nil))
+        options.reasoning = .separate
+        #expect(Self.run(["<think>a</think>", text], options) == ("do(x)</answer>more", "a", nil))
+    }
+
     @Test func stopStringsSeeTheRawOutput() {
         let text = "<think>a</think>\n<answer>do(x)</answer>"
         #expect(Self.run([text], Self.options(.separate, stops: ["</think>"])) == ("", "a", .stopString("</think>")))
