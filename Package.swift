@@ -72,7 +72,11 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: swift),
-        .executableTarget(name: "martlet", dependencies: ["MartletCommand", .product(name: "ArgumentParser", package: "swift-argument-parser")], swiftSettings: swift),
+        .executableTarget(
+            name: "martlet",
+            dependencies: [
+                "MartletCommand", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: swift),
 
         // Tests mirror Sources.
         .target(
@@ -119,5 +123,8 @@ let package = Package(
                 "MartletTensor", "MartletCore",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: swift),
+
+        // The style law, and that the documents are true.
+        .testTarget(name: "TidyTests", swiftSettings: swift),
     ]
 )
