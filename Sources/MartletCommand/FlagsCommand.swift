@@ -27,8 +27,33 @@ enum FlagTable {
             text += "\n## \(section.title)\n\n| Flag | Meaning | Default | Status |\n|---|---|---|---|\n"
             for flag in section.flags { text += row(flag) }
         }
-        return text
+        return text + "\n" + variables
     }
+
+    /// What `ServeSettings.adopt`, the model caches and the log read.
+    private static let variables = """
+        ## Environment variables
+
+        Flags win over variables.
+
+        | Variable | Meaning |
+        |---|---|
+        | `VLLM_API_KEY` | a key that opens /v1 |
+        | `VLLM_CPU_KVCACHE_SPACE` | size of the KV cache in GiB |
+        | `VLLM_CPU_OMP_THREADS_BIND` | CPUs such as `0-3,8`: as many threads compute; none is bound |
+        | `VLLM_CPU_NUM_OF_RESERVED_CPU` | CPUs to leave alone |
+        | `VLLM_LOGGING_LEVEL`, `VLLM_LOGGING_PREFIX` | DEBUG, INFO, WARNING, ERROR; text before every line |
+        | `VLLM_LOG_STATS_INTERVAL` | seconds between throughput lines; 0 = none |
+        | `VLLM_MAX_IMAGE_PIXELS` | pixels of one picture as it comes |
+        | `VLLM_MEDIA_LOADING_THREAD_COUNT` | pictures decoded at once |
+        | `VLLM_HTTP_MAX_REQUEST_BODY_SIZE` | bytes of a request |
+        | `VLLM_HTTP_TIMEOUT_KEEP_ALIVE` | seconds a connection may idle |
+        | `HF_HOME`, `HF_HUB_CACHE`, `MODELSCOPE_CACHE`, `XDG_CACHE_HOME` | where downloaded models are |
+        | `MARTLET_FORCE_ISA` | as `--isa` |
+        | `CUDA_VISIBLE_DEVICES` | GPUs, which this version does not use; the log says so |
+        | `NO_COLOR` | no colours on a terminal |
+
+        """
 
     private static func row(_ flag: ServeFlag) -> String {
         let names = flag.names.map { name in

@@ -51,7 +51,10 @@ struct LocalModel: Sendable {
         _ request: GenerationRequest, onTokens: ([SampledToken]) -> Bool = { _ in true }
     ) async throws -> Output {
         let start = ContinuousClock.now
-        let generation = try await engine.submit(request)
+        let generation: Generation
+        do throws(EngineError) { generation = try await engine.submit(request) } catch {
+            throw GenerationFailure(reason: Self.words(error))
+        }
         var output = Output()
         for await event in generation.events {
             switch event {
@@ -71,6 +74,22 @@ struct LocalModel: Sendable {
         }
         if output.finish == .error { throw GenerationFailure(reason: output.message ?? "the engine gave no reason") }
         return output
+    }
+
+    private static func words(_ error: EngineError) -> String {
+        switch error {
+        case .promptTooLong(let tokens, let limit):
+            "the prompt has \(tokens) tokens, and the context \(limit). Give a larger --max-model-len."
+        case .promptEmpty: "the prompt is empty."
+        case .invalidToken(let token): "token \(token) is not in the vocabulary."
+        case .imageTooLarge(let tokens, let limit):
+            "the picture takes \(tokens) tokens, and at most \(limit) fit."
+        case .exceedsCache(let tokens, let limit):
+            "the prompt has \(tokens) tokens, and the KV cache holds \(limit)."
+        case .queueFull: "too much waits already."
+        case .draining: "the engine is shutting down."
+        case .dead(let reason): reason
+        }
     }
 }
 
