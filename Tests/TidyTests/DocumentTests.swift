@@ -140,6 +140,35 @@ import Testing
         character.isLetter || character.isNumber || "/._+-".contains(character)
     }
 
+    /// Every family that /metrics has, by the stem that stands in its source.
+    @Test func everyMetricIsInTheAPI() throws {
+        let page = try document("API.md").text
+        for file in tree.sources where file.path.contains("/Metrics/") {
+            for piece in file.text.split(separator: "\"") where Self.isFamily(piece) {
+                let stem = piece.prefix { $0 != "\\" }
+                if !page.contains("`\(stem)") { Issue.record("API.md 2.4 does not name \(stem)") }
+            }
+        }
+    }
+
+    private static func isFamily(_ literal: Substring) -> Bool {
+        literal.hasPrefix("vllm:") || literal.hasPrefix("martlet:")
+    }
+
+    /// `(D12)` in the code is a decision of ARCHITECTURE.md.
+    @Test func citedDecisionsExist() throws {
+        let architecture = try document("ARCHITECTURE.md").text
+        for file in tree.sources {
+            for piece in file.text.split(separator: "(D").dropFirst() {
+                let number = piece.prefix(while: \.isNumber)
+                guard !number.isEmpty, piece.dropFirst(number.count).first.map({ ");,:".contains($0) }) ?? false,
+                    !architecture.contains("**D\(number)")
+                else { continue }
+                Issue.record("\(file.path) cites D\(number)")
+            }
+        }
+    }
+
     /// What stands between single backticks, outside fences.
     private func code(_ text: String) -> [Substring] {
         var pieces: [Substring] = []
