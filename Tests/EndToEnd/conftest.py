@@ -14,9 +14,9 @@ CONFIGURATIONS = {
     "short-context": tiny_arguments("--max-model-len", "1024"),
     "with-key": tiny_arguments("--api-key", "sesame"),
     "small-queue": tiny_arguments("--max-num-seqs", "1", "--max-num-queued-reqs", "1"),
-    # 62 blocks of 16 tokens: a few streams fill them.
+    # 24 blocks of 16 tokens: two or three streams fill them.
     "small-cache": tiny_arguments(
-        "--max-model-len", "512", "--max-num-seqs", "16", "--kv-cache-memory-bytes", "1016000"),
+        "--max-model-len", "256", "--max-num-seqs", "16", "--kv-cache-memory-bytes", "400000"),
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64"),
     "smollm2": ["--model", os.environ["MARTLET_SMOLLM2"], "--served-model-name", MODEL, "--max-model-len", "256",
                 "--max-num-seqs", "4"],
