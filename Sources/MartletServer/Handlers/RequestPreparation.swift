@@ -164,7 +164,8 @@ struct RequestPreparation: Sendable {
                 })
         }
         let placed = order.map { images[$0] }
-        var prepared = PreparedPrompt(prompt: Self.widen(tokens, placeholder: imageToken, images: placed))
+        var prepared = PreparedPrompt(
+            prompt: Prompt(tokens: tokens, placeholder: imageToken, images: placed))
         try checkLength(prepared.prompt.tokens.count)
         for (image, edge) in zip(images, edges) where edge != nil {
             prepared.fits.append(
@@ -199,22 +200,6 @@ struct RequestPreparation: Sendable {
         } catch let error as ImageError { throw APIError(error) } catch let error as APIError { throw error } catch {
             throw .internalError
         }
-    }
-
-    /// Each `placeholder` becomes as many copies as its image has tokens.
-    static func widen(_ tokens: [TokenID], placeholder: TokenID, images: [PreparedImage]) -> Prompt {
-        var prompt = Prompt(tokens: [])
-        prompt.tokens.reserveCapacity(tokens.count + images.reduce(0) { $0 + $1.tokenCount })
-        for token in tokens {
-            guard token == placeholder, prompt.images.count < images.count else {
-                prompt.tokens.append(token)
-                continue
-            }
-            let image = images[prompt.images.count]
-            prompt.images.append(PlacedImage(image: image, offset: prompt.tokens.count))
-            prompt.tokens.append(contentsOf: repeatElement(placeholder, count: image.tokenCount))
-        }
-        return prompt
     }
 }
 
