@@ -51,7 +51,9 @@ struct ModelAssembly {
         let configuration = files.configuration
         let decoder = try TextDecoder(
             backend: backend, configuration: configuration.decoder,
-            weights: DecoderWeights(loader, configuration.decoder), maxRows: options.maxBatchedTokens)
+            weights: DecoderWeights(loader, configuration.decoder),
+            maxRows: EngineConfiguration.stepRows(
+                maxBatchedTokens: options.maxBatchedTokens, slots: options.maxRunningSequences))
         let tower = try configuration.vision.map {
             try VisionTower(backend: backend, configuration: $0, weights: VisionWeights(loader, $0))
         }

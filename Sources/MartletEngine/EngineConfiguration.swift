@@ -23,6 +23,10 @@ package struct EngineConfiguration: Sendable, Equatable {
     /// Undelivered events a request may have before it is cancelled (D15).
     package var eventBufferLimit = 4096
 
+    /// Rows that a step may hold, which a runner must have room for: every slot may decode, and a prefill always finds
+    /// a row beside them.
+    package static func stepRows(maxBatchedTokens: Int, slots: Int) -> Int { max(maxBatchedTokens, slots + 1) }
+
     package init() {}
 }
 

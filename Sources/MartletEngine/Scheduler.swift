@@ -39,7 +39,8 @@ package struct Scheduler: ~Copyable {
     /// The next step, or nil if nothing can be launched before a step in flight is collected or a request comes.
     package mutating func schedule(now: Double, cost: CostModel) -> Schedule {
         var actions = expireWaiting(now: now)
-        let rows = max(configuration.maxBatchedTokens, limits.slotCount + 1)
+        let rows = EngineConfiguration.stepRows(
+            maxBatchedTokens: configuration.maxBatchedTokens, slots: limits.slotCount)
         var draft = StepDraft(
             index: nextStepIndex,
             budget: StepBudget(cost: cost, rows: rows, seconds: configuration.stepTargetSeconds))
