@@ -17,6 +17,7 @@ CONFIGURATIONS = {
     # 24 blocks of 16 tokens: two or three streams fill them.
     "small-cache": tiny_arguments(
         "--max-model-len", "256", "--max-num-seqs", "16", "--kv-cache-memory-bytes", "400000"),
+    "small-chunks": tiny_arguments("--max-num-batched-tokens", "16"),
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64"),
     "smollm2": ["--model", os.environ["MARTLET_SMOLLM2"], "--served-model-name", MODEL, "--max-model-len", "256",
                 "--max-num-seqs", "4"],

@@ -116,18 +116,22 @@ def test_clients_that_go_before_the_first_token(tiny):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    aborted = tiny.metric("vllm:request_success_total", finished_reason="abort")
     asyncio.run(main())
     tiny.wait_idle(15)
+    assert tiny.metric("vllm:request_success_total", finished_reason="abort") == aborted + 3
 
 
 @pytest.mark.parametrize("fields", [{"n": 3, "temperature": 1.0}, {"stop": ["never said"]}])
 def test_going_leaves_nothing_of_other_shapes_either(client, tiny, fields):
+    spoken = tiny.metric("vllm:generation_tokens_total")
     stream = client.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": "long"}], max_tokens=2000, stream=True,
+        model=MODEL, messages=[{"role": "user", "content": "long"}], max_tokens=3000, stream=True,
         extra_body={"ignore_eos": True}, **fields)
     next(iter(stream))
     stream.close()
     tiny.wait_idle(5)
+    assert tiny.metric("vllm:generation_tokens_total") - spoken < 1000
 
 
 @pytest.mark.parametrize("seed", [1, 2])

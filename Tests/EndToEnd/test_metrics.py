@@ -115,11 +115,11 @@ def test_small_routes(tiny):
 def test_the_reference_tokenizer_agrees(tiny):
     """Ids that the `tokenizers` package gives for the renderings of MODEL.md 5.1, on this tokenizer.json."""
     expected = [
-        291, 293, 296, 198, 288, 254, 162, 246, 107, 164, 108, 223, 30, 220, 275, 7, 287, 28, 1, 281, 1, 8, 297, 198]
+        291, 293, 296, 10, 288, 254, 162, 246, 107, 164, 108, 223, 30, 220, 275, 7, 287, 28, 1, 281, 1, 8, 297, 10]
     tokens = tiny.http.post("/tokenize", json={"messages": [
         {"role": "user", "content": '你是谁? do(action="Tap")'}]}).json()["tokens"]
     assert tokens == expected
     tokens = tiny.http.post("/tokenize", json={"messages": [
         {"role": "system", "content": [{"type": "text", "text": "A"}]}, {"role": "assistant", "content": "<think>B"},
         {"role": "tool", "content": "C"}, {"role": "user", "content": ""}]}).json()["tokens"]
-    assert tokens == [291, 293, 295, 198, 32, 297, 198, 305, 33, 296, 198, 297, 198]
+    assert tokens == [291, 293, 295, 10, 32, 297, 10, 305, 33, 296, 10, 297, 10]

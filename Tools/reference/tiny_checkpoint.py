@@ -74,7 +74,11 @@ def byte_alphabet():
     """GPT-2's character for each of the 256 bytes, in the order of their ids."""
     plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in plain]
-    return [chr(byte) for byte in plain] + [chr(256 + index) for index in range(len(others))]
+    alphabet = [chr(byte) for byte in plain] + [chr(256 + index) for index in range(len(others))]
+    # Newline is 10, as in the golden prompt of MODEL.md 7.2: so the chat template says exactly that prompt.
+    newline = alphabet.index(chr(256 + ord("\n")))
+    alphabet[10], alphabet[newline] = alphabet[newline], alphabet[10]
+    return alphabet
 
 
 def tokenizer():
