@@ -18,6 +18,11 @@ CONFIGURATIONS = {
     "small-cache": tiny_arguments(
         "--max-model-len", "256", "--max-num-seqs", "16", "--kv-cache-memory-bytes", "400000"),
     "small-chunks": tiny_arguments("--max-num-batched-tokens", "16"),
+    "single-rows": tiny_arguments("--max-num-batched-tokens", "1", "--max-num-seqs", "1", "--threads", "1"),
+    "whole-prompts": tiny_arguments(
+        "--no-enable-chunked-prefill", "--max-model-len", "256", "--block-size", "32", "--scheduling-policy", "priority"),
+    "no-cache": tiny_arguments("--no-enable-prefix-caching", "--long-prefill-token-threshold", "7"),
+    "scalar": tiny_arguments("--isa", "scalar"),
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64"),
     "smollm2": ["--model", os.environ["MARTLET_SMOLLM2"], "--served-model-name", MODEL, "--max-model-len", "256",
                 "--max-num-seqs", "4"],

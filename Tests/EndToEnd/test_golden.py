@@ -43,21 +43,29 @@ def near(found, expected):
         assert gap == pytest.approx(logit - value, abs=2e-4), token
 
 
-@pytest.mark.parametrize("configuration", ["tiny", "keep-alive", "small-chunks"])
-def test_two_pictures_and_text(servers, configuration):
-    """Whole, in chunks of 64 and of 16; and each of them twice, the second time from the prefix cache."""
+def ask(server):
+    return client_of(server).chat.completions.create(
+        model=MODEL, messages=MESSAGES, temperature=0, max_tokens=8, logprobs=True, top_logprobs=5,
+        extra_body={"ignore_eos": True, "return_token_ids": True, "return_tokens_as_token_ids": True})
+
+
+@pytest.mark.parametrize("configuration,cached", [
+    ("tiny", 32), ("small-chunks", 32), ("single-rows", 32), ("whole-prompts", 32), ("no-cache", 0), ("scalar", 32),
+])
+def test_two_pictures_and_text(servers, configuration, cached):
+    """Whole, in chunks of 16, 7 and 1, twice each, the second time from the prefix cache; bit for bit the same."""
     server = servers[configuration]
     told = server.http.post("/tokenize", json={"messages": MESSAGES}).json()
     assert told["tokens"] == PROMPT
-    answers = [client_of(server).chat.completions.create(
-        model=MODEL, messages=MESSAGES, temperature=0, max_tokens=8, logprobs=True, top_logprobs=5,
-        extra_body={"ignore_eos": True, "return_token_ids": True, "return_tokens_as_token_ids": True}) for _ in range(2)]
+    answers = [ask(server), ask(server)]
     for answer in answers:
         assert answer.usage.prompt_tokens == 47
         assert answer.choices[0].model_dump()["token_ids"] == GREEDY
         near({entry.token: entry.logprob for entry in answer.choices[0].logprobs.content[0].top_logprobs}, TOP)
-    assert answers[1].usage.prompt_tokens_details.cached_tokens == 32
+    assert answers[1].usage.prompt_tokens_details.cached_tokens == cached
     assert answers[0].choices[0].logprobs == answers[1].choices[0].logprobs
+    if configuration != "scalar":
+        assert answers[0].choices[0].logprobs == ask(servers["tiny"]).choices[0].logprobs
 
 
 def test_text_alone(tiny):

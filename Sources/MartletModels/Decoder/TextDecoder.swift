@@ -7,7 +7,8 @@ package final class TextDecoder<B: Backend> {
     package let configuration: DecoderConfiguration
     private let backend: B
     private let weights: DecoderWeights<B>
-    private let maxRows: Int
+    /// Rows that a step may hold.
+    let maxRows: Int
 
     /// Residual stream, and the branch that is added to it: [maxRows, hidden].
     private let hidden, branch: Activation<B.Storage>

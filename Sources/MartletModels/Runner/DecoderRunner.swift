@@ -13,7 +13,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     var visionConfiguration: VisionConfiguration? { tower?.configuration }
 
     private let backend: B
-    private let decoder: TextDecoder<B>
+    let decoder: TextDecoder<B>
     private let tower: VisionTower<B>?
     private let cache: B.KVCache
     private var slots: [Slot: SlotState] = [:]

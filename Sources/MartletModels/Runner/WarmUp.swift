@@ -7,7 +7,7 @@ extension DecoderRunner {
     /// warm, and fits the cost model to what it took. `now` in seconds. Leaves no state behind; call it before
     /// the engine has the runner.
     package func warmUp(now: () -> Double) throws {
-        let rows = min(16, limits.maxModelLength - 2, limits.blockCount * limits.blockSize - 2)
+        let rows = min(16, decoder.maxRows, limits.maxModelLength - 2, limits.blockCount * limits.blockSize - 2)
         guard rows > 1 else { return }
         let blocks = (0..<((rows + 1 + limits.blockSize - 1) / limits.blockSize)).map(BlockID.init)
         var index = UInt64.max - 8
