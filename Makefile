@@ -21,7 +21,7 @@ e2e: setup ## real clients against the real server
 	swift build --product martlet
 	@MARTLET_SMOLLM2="$$(Tools/default_model.sh)" Tests/EndToEnd/run.sh
 
-verify-main: setup ## all that must be shown of the main job, with figures (an hour; 21.5 GiB of memory)
+verify-main: setup ## all that must be shown of the main job, with figures (half an hour; 21.5 GiB of memory)
 	swift build --build-tests
 	swift build -c release --product martlet
 	@Tools/verify/main.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All that must be shown of the main job (make verify-main): runs each proof, prints its figures, adds up the counts and
-# fails when one falls short or did not run. About an hour on two cores; the full-size proof needs 21.5 GiB of memory.
+# fails when one falls short or did not run. A quarter of an hour on two cores, besides the builds; the full-size proof needs 21.5 GiB of memory.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 log=$(mktemp)
@@ -13,7 +13,7 @@ prove() {
     shift
     echo "== $name"
     "$@" 2>&1 | tee "$log" || status=1
-    counts=$(grep -oE "^$name: planned [0-9]+, run [0-9]+, passed [0-9]+" "$log" | tail -1 | grep -oE '[0-9]+')
+    counts=$(sed -nE "s/^$name: planned ([0-9]+), run ([0-9]+), passed ([0-9]+)\$/\1 \2 \3/p" "$log" | tail -1)
     if [ -z "$counts" ]; then
         echo "$name: did not run" && planned=$((planned + 1)) status=1
         return
