@@ -57,7 +57,7 @@ package struct RunnerLimits: Sendable, Equatable {
     }
 }
 
-/// Seconds that work is expected to take; linear, fitted at warm-up and by what steps really took.
+/// Seconds that work is expected to take; linear, fitted at warm-up.
 package struct CostModel: Sendable, Equatable {
     package var step: Double
     package var row: Double
