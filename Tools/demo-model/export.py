@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Writes a checkpoint of train.py as a model folder: bfloat16 safetensors and the small files beside it.
+
+    python3 export.py WORK/checkpoint.pt ../../Models/autoglm-phone-tiny
+"""
+
+import json
+import pathlib
+import sys
+
+import torch
+from safetensors.torch import save_file
+
+import draw
+import model
+import vocabulary
+
+# The behaviour of GLM-4.1V's chat template (MODEL.md 5.1).
+TEMPLATE = """\
+[gMASK]<sop>
+{%- for turn in messages %}
+    {%- if turn.role == 'system' %}
+        {{- '<|system|>\\n' }}
+        {{- turn.content }}
+    {%- elif turn.role == 'user' %}
+        {{- '<|user|>\\n' }}
+        {%- if turn.content is string %}
+            {{- turn.content }}
+        {%- else %}
+            {%- for part in turn.content %}
+                {%- if part.type == 'video' or 'video' in part %}
+                    {{- '<|begin_of_video|><|video|><|end_of_video|>' }}
+                {%- elif part.type == 'image' or 'image' in part %}
+                    {{- '<|begin_of_image|><|image|><|end_of_image|>' }}
+                {%- elif part.type == 'text' %}
+                    {{- part.text }}
+                {%- endif %}
+            {%- endfor %}
+        {%- endif %}
+    {%- elif turn.role == 'assistant' %}
+        {{- '<|assistant|>' }}
+        {%- if turn.metadata %}
+            {{- turn.metadata }}
+        {%- endif %}
+        {{- '\\n' }}
+        {{- turn.content }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|assistant|>\\n' }}
+{%- endif %}
+"""
+
+
+def export(weights, folder):
+    """Writes `weights` (transformers' names) and everything a server needs."""
+    folder = pathlib.Path(folder)
+    tokenizer = vocabulary.write(folder)
+    ids = {text: tokenizer.token_to_id(text) for text in vocabulary.SPECIAL}
+    settings = model.configuration(ids)
+
+    def put(name, value):
+        (folder / name).write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+    put("config.json", settings)
+    put("generation_config.json", {"_from_model_config": True, "do_sample": False, "pad_token_id": ids["<|endoftext|>"],
+                                   "eos_token_id": settings["text_config"]["eos_token_id"]})
+    put("preprocessor_config.json", {
+        "size": {"shortest_edge": 12544, "longest_edge": 2 * draw.PIXELS}, "do_rescale": True, "patch_size": 14,
+        "temporal_patch_size": 2, "merge_size": 2, "image_mean": list(model.MEAN), "image_std": list(model.STD),
+        "image_processor_type": "Glm4vImageProcessor", "processor_class": "Glm4vProcessor"})
+    (folder / "chat_template.jinja").write_text(TEMPLATE, "utf-8")
+    halves = {name: value.detach().to(torch.bfloat16).contiguous() for name, value in sorted(weights.items())}
+    save_file(halves, str(folder / "model.safetensors"), metadata={"format": "pt"})
+
+
+if __name__ == "__main__":
+    saved = torch.load(sys.argv[1])
+    export(saved["weights"], sys.argv[2])
+    print("step", saved["step"], "bytes", (pathlib.Path(sys.argv[2]) / "model.safetensors").stat().st_size)
