@@ -129,7 +129,8 @@ struct RequestPreparation: Sendable {
         return try await gate.run { () throws(APIError) in
             var files: [ImageFile] = []
             for (url, bytes) in zip(urls, fetched) {
-                files.append(try Self.open(try bytes ?? loader.bytes(of: url), limits: limits))
+                let bytes = if let bytes { bytes } else { try loader.bytes(of: url) }
+                files.append(try Self.open(bytes, limits: limits))
             }
             return files
         }
