@@ -28,7 +28,8 @@ final class SystemResolver: HostResolver {
         let promise = loop.makePromise(of: [IPAddress].self)
         let timer = loop.scheduleTask(deadline: deadline) { promise.fail(FetchError.timeout) }
         queue.async {
-            let addresses = Self.lookUp(name)
+            // The dot at the end keeps the system's search domains out of it.
+            let addresses = Self.lookUp(name + ".")
             self.running.withLock { $0 -= 1 }
             promise.succeed(addresses)
         }
@@ -41,14 +42,13 @@ final class SystemResolver: HostResolver {
     }
 
     /// Blocking; empty if there are none.
-    private static func lookUp(_ name: String) -> [IPAddress] {
+    static func lookUp(_ name: String) -> [IPAddress] {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_ADDRCONFIG
         var list: UnsafeMutablePointer<addrinfo>?
-        // The dot at the end keeps the system's search domains out of it.
-        guard getaddrinfo(name + ".", nil, &hints, &list) == 0 else { return [] }
+        guard getaddrinfo(name, nil, &hints, &list) == 0 else { return [] }
         defer { freeaddrinfo(list) }
         var addresses: [IPAddress] = []
         var next = list

@@ -265,6 +265,11 @@ import Testing
         await stage.site.close()
     }
 
+    /// What the system says, read right; an address in words needs no network.
+    @Test(arguments: ["93.184.216.34", "2606:4700::1111"]) func readsAddressesOfTheSystem(_ text: String) throws {
+        #expect(SystemResolver.lookUp(text) == [try #require(IPAddress(canonical: text))])
+    }
+
     @Test func leavesALookupBehindAtTheDeadline() async throws {
         await #expect(throws: FetchError.timeout) {
             try await SystemResolver().addresses(of: "localhost", until: .now() - .seconds(1))
