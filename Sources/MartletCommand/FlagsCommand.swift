@@ -46,6 +46,8 @@ enum FlagTable {
         | `VLLM_LOG_STATS_INTERVAL` | seconds between throughput lines; 0 = none |
         | `VLLM_MAX_IMAGE_PIXELS` | pixels of one picture as it comes |
         | `VLLM_MEDIA_LOADING_THREAD_COUNT` | pictures decoded at once |
+        | `VLLM_IMAGE_FETCH_TIMEOUT` | seconds for one picture to be fetched (5) |
+        | `VLLM_MEDIA_URL_ALLOW_REDIRECTS` | 0: redirects are refused; else up to 3 are followed, each checked anew |
         | `VLLM_HTTP_MAX_REQUEST_BODY_SIZE` | bytes of a request |
         | `VLLM_HTTP_TIMEOUT_KEEP_ALIVE` | seconds a connection may idle |
         | `HF_HOME`, `HF_HUB_CACHE`, `MODELSCOPE_CACHE`, `XDG_CACHE_HOME` | where downloaded models are |

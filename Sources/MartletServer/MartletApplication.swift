@@ -24,10 +24,20 @@ package struct MartletApplication: Sendable {
         model: ServedModel, engine: any GenerationEngine, configuration: ServerConfiguration, logger: Logger,
         accessLogger: Logger? = nil, now: @escaping @Sendable () -> Int = { Int(Date().timeIntervalSince1970) }
     ) {
+        self.init(
+            model: model, engine: engine, configuration: configuration, logger: logger, accessLogger: accessLogger,
+            now: now, fetcher: MediaFetcher(configuration))
+    }
+
+    init(
+        model: ServedModel, engine: any GenerationEngine, configuration: ServerConfiguration, logger: Logger,
+        accessLogger: Logger?, now: @escaping @Sendable () -> Int, fetcher: MediaFetcher
+    ) {
         environment = ServerEnvironment(
             model: model, configuration: configuration, engine: engine, readiness: Readiness(.loading),
             metrics: ServerMetrics(started: Double(now())),
-            gate: WorkGate(width: configuration.limits.concurrentDecodes), logger: logger, now: now)
+            gate: WorkGate(width: configuration.limits.concurrentDecodes), fetcher: fetcher,
+            fetchGate: WorkGate(width: configuration.limits.concurrentFetches), logger: logger, now: now)
         responder = ServerResponder(environment: environment, accessLogger: accessLogger ?? logger)
         self.logger = logger
     }

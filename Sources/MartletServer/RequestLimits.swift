@@ -21,6 +21,8 @@ package struct RequestLimits: Sendable, Equatable {
     package var mediaBytes = 20 << 20
     /// Images being decoded at once, over all requests.
     package var concurrentDecodes = 2
+    /// Pictures being fetched at once, over all requests.
+    package var concurrentFetches = 8
     /// Seconds a connection may idle between or inside requests.
     package var idleSeconds = 30
     /// Seconds a client may leave our writes unread.

@@ -26,6 +26,12 @@ package struct ServerConfiguration: Sendable {
     package var fitsImages = true
     /// `file:` URLs may name files under this directory; nil = none.
     package var localMediaPath: String?
+    /// Hosts that http(s) image URLs may name, as `allowedMediaHost` writes them; empty = nothing is fetched.
+    package var allowedMediaHosts: Set<String> = []
+    /// For the whole of one fetch.
+    package var fetchSeconds = 5.0
+    /// Redirects that one fetch follows.
+    package var fetchRedirects = 3
     /// What running requests get to finish after SIGTERM.
     package var shutdownSeconds = 30.0
     /// Accept a request's id, or make one, and send it back.
@@ -38,4 +44,8 @@ package struct ServerConfiguration: Sendable {
     package var statisticsSeconds: Double? = 10
 
     package init() {}
+
+    /// `entry` of `allowedMediaHosts` in its canonical form; nil unless it is a DNS name or a public address, with or
+    /// without a port.
+    package static func allowedMediaHost(_ entry: String) -> String? { MediaURL.allowListEntry(entry) }
 }

@@ -14,7 +14,7 @@ struct ServerUnderTest: Sendable {
     let application: MartletApplication
 
     init(
-        _ engine: ScriptedEngine, model: ServedModel? = nil,
+        _ engine: ScriptedEngine, model: ServedModel? = nil, fetcher: MediaFetcher? = nil,
         configure: (inout ServerConfiguration) -> Void = { _ in }
     ) throws {
         self.engine = engine
@@ -27,7 +27,7 @@ struct ServerUnderTest: Sendable {
         logger.logLevel = .critical
         application = MartletApplication(
             model: try model ?? TestModel.served(), engine: engine, configuration: configuration, logger: logger,
-            now: { 1_760_000_000 })
+            accessLogger: nil, now: { 1_760_000_000 }, fetcher: fetcher ?? MediaFetcher(configuration))
         application.readiness.become(.ready)
     }
 

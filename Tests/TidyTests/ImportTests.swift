@@ -17,7 +17,7 @@ import Testing
         "MartletCPU": ["MartletTensor", "MartletCore", "CMartletKernels"],
         "MartletServer": [
             "MartletEngine", "MartletText", "MartletVision", "MartletCore", "Hummingbird", "HummingbirdCore",
-            "HTTPTypes", "NIOCore", "Logging", "ServiceLifecycle", "UnixSignals",
+            "HTTPTypes", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "Logging", "ServiceLifecycle", "UnixSignals",
         ],
         "MartletCommand": [
             "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletText", "MartletVision",

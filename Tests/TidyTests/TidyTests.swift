@@ -76,6 +76,21 @@ import Testing
         #expect(unused.isEmpty, "no longer unchecked, so no longer exceptions")
     }
 
+    /// A fetcher beside `MediaFetcher` would have none of its checks.
+    @Test(arguments: [
+        ("Bootstrap(", ["Fetch/Dialler.swift"]),
+        ("getaddrinfo(", ["Fetch/HostResolver.swift", "Serve/PortCheck.swift"]),
+        ("socket(", ["Serve/PortCheck.swift"]), ("URLSession", []), ("FoundationNetworking", []),
+        ("AsyncHTTPClient", []), ("gethostbyname", []),
+    ] as [(String, [String])])
+    func onlyTheFetcherOpensSockets(_ word: String, _ places: [String]) {
+        for file in tree.sources where file.isSwift && !places.contains(where: { file.path.hasSuffix("/" + $0) }) {
+            for (index, line) in file.code.lines.enumerated() where line.contains(word) {
+                Issue.record("\(file.path):\(index + 1): \(word): ask MediaFetcher")
+            }
+        }
+    }
+
     @Test func noPathOfAMachine() {
         for file in tree.others {
             for (index, line) in file.lines.enumerated() {

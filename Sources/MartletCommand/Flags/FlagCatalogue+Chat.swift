@@ -49,9 +49,22 @@ extension FlagCatalogue {
             }
             settings.server.localMediaPath = value.text
         },
-        .refuses(
-            "allowed-media-domains", kind: .strings, means: "Hosts that http image URLs may name",
-            because: "pictures are not fetched over the network. Send them in the request as data: URLs."),
+        .honours(
+            "allowed-media-domains", kind: .strings,
+            means: "Hosts that http(s) image URLs may name, exactly, at public addresses; HOST:PORT for ports "
+                + "other than 80 and 443",
+            standard: "none: nothing is fetched"
+        ) { (settings, value) throws(UsageError) in
+            settings.server.allowedMediaHosts = []
+            for word in value.words {
+                guard let host = ServerConfiguration.allowedMediaHost(word) else {
+                    throw UsageError(
+                        "--allowed-media-domains: '\(word)' is neither a host name nor a public address (no scheme, "
+                            + "no path, no pattern; IDNs as punycode).")
+                }
+                settings.server.allowedMediaHosts.insert(host)
+            }
+        },
         .honours("chat-template", means: "A Jinja file to use instead of the model's", standard: "the model's") {
             (settings, value) throws(UsageError) in
             if value.text.contains("{{") || value.text.contains("{%") {

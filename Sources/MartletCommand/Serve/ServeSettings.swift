@@ -55,6 +55,8 @@ struct ServeSettings {
         if let width = try number("VLLM_MEDIA_LOADING_THREAD_COUNT", 1...1024) {
             server.limits.concurrentDecodes = Int(width)
         }
+        if let seconds = try number("VLLM_IMAGE_FETCH_TIMEOUT", 0.001...600) { server.fetchSeconds = seconds }
+        if let follows = try number("VLLM_MEDIA_URL_ALLOW_REDIRECTS", 0...1), follows == 0 { server.fetchRedirects = 0 }
         if let level = set("VLLM_LOGGING_LEVEL") {
             guard let known = Self.level(level) else { throw UsageError("VLLM_LOGGING_LEVEL: '\(level)' is no level.") }
             logLevel = known

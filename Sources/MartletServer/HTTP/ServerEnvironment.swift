@@ -10,6 +10,9 @@ struct ServerEnvironment: Sendable {
     let metrics: ServerMetrics
     /// Where images are decoded.
     let gate: WorkGate
+    let fetcher: MediaFetcher
+    /// Where images are fetched.
+    let fetchGate: WorkGate
     let logger: Logger
     /// Seconds since 1970.
     let now: @Sendable () -> Int
@@ -20,6 +23,7 @@ struct ServerEnvironment: Sendable {
     }
 
     var preparation: RequestPreparation {
-        RequestPreparation(model: model, configuration: configuration, gate: gate)
+        RequestPreparation(
+            model: model, configuration: configuration, gate: gate, fetcher: fetcher, fetchGate: fetchGate)
     }
 }

@@ -1,23 +1,24 @@
 import Foundation
 import MartletVision
 
-/// The one place that turns a media URL of a request into bytes. `data:` always; `file:` only below the allowed
-/// directory; nothing is ever fetched over the network.
+/// Turns a media URL of a request into bytes without the network: `data:` always; `file:` only below the allowed
+/// directory. What is remote is `MediaFetcher`'s.
 struct MediaLoader: Sendable {
     let localMediaPath: String?
     let imageLimits: ImageLimits
+
+    /// Whether `url` is one for `MediaFetcher`.
+    static func isRemote(_ url: String) -> Bool { ["http", "https"].contains(scheme(of: url)) }
+
+    private static func scheme(of url: String) -> String { url.prefix { $0 != ":" }.lowercased() }
 
     /// Blocking. Throws a 400 that says what is allowed.
     func bytes(of url: String) throws(APIError) -> [UInt8] {
         if DataURL.isDataURL(url) {
             do { return try DataURL(url, maxBytes: imageLimits.compressedBytes).bytes } catch { throw APIError(error) }
         }
-        let scheme = url.prefix { $0 != ":" }.lowercased()
-        switch scheme {
-        case "file": return try localBytes(of: url)
-        case "http", "https": throw .remoteMediaOff
-        default: throw .unknownScheme()
-        }
+        guard Self.scheme(of: url) == "file" else { throw .unknownScheme() }
+        return try localBytes(of: url)
     }
 
     /// `file:///absolute/path`, percent-decoded once. What counts is where the path leads after all links.

@@ -8,6 +8,8 @@ struct RequestPreparation: Sendable {
     let model: ServedModel
     let configuration: ServerConfiguration
     let gate: WorkGate
+    let fetcher: MediaFetcher
+    let fetchGate: WorkGate
 
     /// Tokens kept free for the answer when images are shrunk (D16), where the request does not ask for fewer.
     static let reservedTokens = 512
@@ -123,11 +125,37 @@ struct RequestPreparation: Sendable {
         guard model.images != nil, model.imageToken != nil else { throw .notMultimodal(model.name) }
         let limits = configuration.imageLimits
         let loader = MediaLoader(localMediaPath: configuration.localMediaPath, imageLimits: limits)
+        let fetched = try await fetch(urls)
         return try await gate.run { () throws(APIError) in
             var files: [ImageFile] = []
-            for url in urls { files.append(try Self.open(try loader.bytes(of: url), limits: limits)) }
+            for (url, bytes) in zip(urls, fetched) {
+                let bytes = if let bytes { bytes } else { try loader.bytes(of: url) }
+                files.append(try Self.open(bytes, limits: limits))
+            }
             return files
         }
+    }
+
+    /// The bytes of what is remote, nil elsewhere. All of a request together are no larger than a body may be, so that
+    /// a URL is no longer lever than a `data:` URL.
+    private func fetch(_ urls: [String]) async throws(APIError) -> [[UInt8]?] {
+        var left = configuration.limits.bodyBytes
+        var fetched: [[UInt8]?] = []
+        for url in urls {
+            guard MediaLoader.isRemote(url) else {
+                fetched.append(nil)
+                continue
+            }
+            let limit = min(left, configuration.imageLimits.compressedBytes)
+            let bytes = try await fetchGate.hold { () async throws(APIError) in
+                do throws(FetchError) { return try await fetcher.bytes(of: url, limit: limit) } catch {
+                    throw APIError(error)
+                }
+            }
+            left -= bytes.count
+            fetched.append(bytes)
+        }
+        return fetched
     }
 
     private static func open(_ bytes: [UInt8], limits: ImageLimits) throws(APIError) -> ImageFile {

@@ -29,6 +29,15 @@ final class WorkGate: Sendable {
         return try result.get()
     }
 
+    /// As `run`, for `work` that waits without a thread.
+    func hold<Value: Sendable>(
+        _ work: @Sendable () async throws(APIError) -> Value
+    ) async throws(APIError) -> Value {
+        await enter()
+        defer { leave() }
+        return try await work()
+    }
+
     private func enter() async {
         await withCheckedContinuation { continuation in
             let isFree = state.withLock { state in

@@ -42,6 +42,7 @@ import Testing
         "long-prefill-token-threshold": ["128"], "scheduling-policy": ["priority"],
         "limit-mm-per-prompt": ["{\"image\": 2}"], "mm-processor-kwargs": ["{\"max_pixels\": 5000000}"],
         "fit-images": ["no"], "max-image-pixels": ["1m"], "allowed-local-media-path": ["/tmp"],
+        "allowed-media-domains": ["a.test", "b.test:8080"],
         "chat-template": ["{{ messages }}"], "chat-template-content-format": ["string"],
         "default-chat-template-kwargs": ["{\"enable_thinking\": false}"], "reasoning-parser": ["glm45"],
         "reasoning-in-content": [], "host": ["127.0.0.1"], "port": ["8001"], "api-key": ["k"],

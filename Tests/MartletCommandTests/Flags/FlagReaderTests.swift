@@ -147,11 +147,23 @@ import Testing
                 + "'served_model_name': ['a', 'b']}")
     }
 
+    @Test func readsTheHostsThatMayBeFetchedFrom() throws {
+        for line in ["A.test b.test:8080", "[\"a.test\",\"b.test:8080\"]"] {
+            let server = try settings("m --allowed-media-domains \(line)").server
+            #expect(server.allowedMediaHosts == ["a.test", "b.test:8080"])
+        }
+        #expect(try settings("m").server.allowedMediaHosts.isEmpty)
+        for host in ["http://a.test", "*.test", "127.0.0.1", "[::1]", "a.test/x"] {
+            #expect(throws: UsageError.self) { try settings("m --allowed-media-domains \(host)") }
+        }
+    }
+
     @Test func environment() throws {
         let environment = [
             "VLLM_API_KEY": "e", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_LOG_STATS_INTERVAL": "3",
             "VLLM_LOGGING_LEVEL": "DEBUG", "VLLM_CPU_OMP_THREADS_BIND": "0-2,7", "VLLM_MAX_IMAGE_PIXELS": "1000",
             "VLLM_HTTP_MAX_REQUEST_BODY_SIZE": "4096", "CUDA_VISIBLE_DEVICES": "0,1",
+            "VLLM_IMAGE_FETCH_TIMEOUT": "7", "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
         ]
         let settings = try FlagReader(["m"]).settings(environment: environment)
         #expect(settings.server.apiKeys == ["e"])
@@ -161,10 +173,14 @@ import Testing
         #expect(settings.model.threads == 4)
         #expect(settings.server.imageLimits.pixels == 1000)
         #expect(settings.server.limits.bodyBytes == 4096)
+        #expect(settings.server.fetchSeconds == 7 && settings.server.fetchRedirects == 0)
+        let standard = try FlagReader(["m"]).settings(environment: ["VLLM_MEDIA_URL_ALLOW_REDIRECTS": "1"])
+        #expect(standard.server.fetchSeconds == 5 && standard.server.fetchRedirects == 3)
         #expect(try FlagReader(["m", "--api-key", "f"]).settings(environment: environment).server.apiKeys == ["f"])
         let wrong = [
             ("VLLM_LOG_STATS_INTERVAL", "x"), ("VLLM_LOGGING_LEVEL", "loud"), ("VLLM_CPU_OMP_THREADS_BIND", "3-1"),
             ("VLLM_CPU_NUM_OF_RESERVED_CPU", "-1"),
+            ("VLLM_IMAGE_FETCH_TIMEOUT", "0"), ("VLLM_MEDIA_URL_ALLOW_REDIRECTS", "maybe"),
         ]
         for (name, value) in wrong {
             do throws(UsageError) {
