@@ -17,8 +17,6 @@ package struct RequestLimits: Sendable, Equatable {
     /// Content parts of one message.
     package var parts = 1024
     package var images = 16
-    /// A file behind a `file:` URL.
-    package var mediaBytes = 20 << 20
     /// Images being decoded at once, over all requests.
     package var concurrentDecodes = 2
     /// Pictures being fetched at once, over all requests.
