@@ -194,8 +194,9 @@ import Testing
             let clock = ContinuousClock()
             let start = clock.now
             #expect(await stage.error("http://allowed.test/\(path)") == .timeout, "\(path)")
+            // No upper bound: on a busy machine the test itself may wait for its turn.
             let took = start.duration(to: clock.now)
-            #expect(took > .milliseconds(250) && took < .seconds(3), "\(path): \(took)")
+            #expect(took > .milliseconds(250), "\(path): \(took)")
         }
         await stage.site.close()
     }
