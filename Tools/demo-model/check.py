@@ -40,7 +40,7 @@ def main():
         short = max(map(len, asked))
         own = torch.tensor([line + [0] * (short - len(line)) for line in asked])
         spots = (after.repeat_interleave(2)[:, None] + torch.arange(short))[..., None].expand(-1, -1, 3)
-        hidden = model.decoder(weights, prefix, positions, valid, table[own], spots, 2)
+        hidden, _ = model.decoder(weights, prefix, positions, valid, table[own], spots, 2)
         mine = hidden @ weights["lm_head.weight"].T
         both = folded.view(1, -1, 3, 1, 14, 14).expand(-1, -1, -1, 2, -1, -1).reshape(-1, 1176)
         for index, line in enumerate(asked):

@@ -14,6 +14,7 @@ import vocabulary
 HIDDEN, HEADS, KV_HEADS, HEAD, INNER, LAYERS = 192, 6, 2, 32, 512, 4
 WIDE, V_HEADS, V_HEAD, DEPTH = 128, 4, 32, 4
 TABLE = 24
+POINTING = 2
 SECTIONS = (2, 3, 3)
 EPS = 1e-5
 VOCABULARY = vocabulary.SIZE
@@ -187,7 +188,8 @@ def turn_pairs(x, cos, sin):
 
 
 def decoder(w, prefix, prefix_positions, prefix_valid, own, own_positions, questions):
-    """Hidden states of the questions.
+    """Hidden states of the questions; and for each of their tokens the logarithm of its attention to the prefix, [B *
+    questions, 2, T, P], of the first head of each group in layer POINTING.
 
     prefix [B, P, H], own [B * questions, T, H]; positions [..., 3]; prefix_valid [B, P] is False on left padding.
     """
@@ -221,6 +223,10 @@ def decoder(w, prefix, prefix_positions, prefix_valid, own, own_positions, quest
             return x[:edge].view(batch, long, -1, HEAD), x[edge:].view(asked, short, -1, HEAD)
 
         (qp, qo), (kp, ko), (vp, vo) = parts(q), parts(k), parts(v)
+        if layer == POINTING:
+            looks = [torch.einsum("atgd,asgd->agts", qo[:, :, ::group], key) / HEAD ** 0.5
+                     for key in (kp.repeat_interleave(questions, 0), ko)]
+            looks = torch.cat(looks, -1).masked_fill(~own_mask[:, None], -1e4).log_softmax(-1)[..., :long]
         first = attend(qp, kp, vp, prefix_mask)
         spread = [torch.cat([a.repeat_interleave(questions, 0), b], 1) for a, b in ((kp, ko), (vp, vo))]
         second = attend(qo, *spread, own_mask)
@@ -230,4 +236,4 @@ def decoder(w, prefix, prefix_positions, prefix_valid, own, own_positions, quest
         gate, up = F.linear(h, w[at + "mlp.gate_up_proj.weight"]).chunk(2, -1)
         h = F.linear(F.silu(gate) * up, w[at + "mlp.down_proj.weight"])
         flat = flat + rms(h, w[at + "post_mlp_layernorm.weight"])
-    return rms(flat[edge:].view(asked, short, HIDDEN), w["model.language_model.norm.weight"])
+    return rms(flat[edge:].view(asked, short, HIDDEN), w["model.language_model.norm.weight"]), looks

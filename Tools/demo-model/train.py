@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains the demo model from nothing; goes on from its checkpoint when there is one. README.md has the commands.
 
-    python3 train.py PICTURES WORK --steps 4000 --cooldown 600 --warm-up 300
+    python3 train.py PICTURES WORK --steps 6000 --cooldown 600 --warm-up 1500
 """
 
 import argparse
@@ -21,7 +21,7 @@ import model
 import vocabulary
 import words
 
-PICTURES, QUESTIONS = 24, 6
+PICTURES, QUESTIONS = 16, 6
 X_BINS, Y_BINS = 20, 40
 CLASSES = (len(words.COLOUR_NAMES) + 1, len(words.KIND_NAMES) + 1, X_BINS, Y_BINS)
 
@@ -141,8 +141,11 @@ PICTURE = "<|user|>\n<|begin_of_image|><|image|><|end_of_image|>"
 
 
 def lesson(writer, things, rng, level):
-    """Prefix texts (one a picture) and QUESTIONS (question, reply) pairs a picture; `level` 0 asks for taps alone."""
-    prefixes, pairs = [], []
+    """Prefix texts (one a picture), QUESTIONS (question, reply) pairs a picture, and each pair's target or None.
+
+    `level` 0 asks for taps alone.
+    """
+    prefixes, pairs, targets = [], [], []
     mode = rng.random() if level else 1.0
     for objects in things:
         system = f"<|system|>\n{rng.choice(words.SYSTEMS)}" if level and rng.random() < 0.3 else ""
@@ -153,9 +156,11 @@ def lesson(writer, things, rng, level):
         for _ in range(QUESTIONS):
             if history:
                 app = rng.choice(words.APPS)[1]
+                targets.append(history[2])
                 pairs.append((f'** Screen Info **\n\n{{"current_app": "{app}"}}', history[1]))
                 continue
             if level and rng.random() < 0.1:
+                thing = None
                 asked, answer = words.unseen_action(rng)
             else:
                 thing = rng.choice(objects)
@@ -163,19 +168,20 @@ def lesson(writer, things, rng, level):
                 answer = words.tap_reply(language, thing, words.centre_of(thing))
             if level and rng.random() < 0.25:
                 asked += f'\n\n{{"current_app": "{rng.choice(words.APPS)[1]}"}}'
+            targets.append(thing)
             pairs.append((asked, answer))
-    return prefixes, pairs
+    return prefixes, pairs, targets
 
 
 def history_of(objects, rng):
-    """A task of two taps whose first is done: (turns before the picture, the reply due now)."""
+    """A task of two taps whose first is done: (turns before the picture, the reply due now, its target)."""
     thing = rng.choice(objects)
     language, second = words.question_about(thing, objects, rng)
     other = {"colour": rng.choice(words.COLOUR_NAMES), "kind": rng.choice(list(words.SHAPES)), "box": [0, 0, 0, 0]}
     _, first = words.question_about(other, [other, other], rng, language)
     done = words.tap_reply(language, other, [rng.randint(30, 970), rng.randint(60, 970)])
     task = first + ("，然后" if language == "zh" else ", then ") + second
-    return f"<|user|>\n{task}<|assistant|>\n{done}", words.tap_reply(language, thing, words.centre_of(thing))
+    return f"<|user|>\n{task}<|assistant|>\n{done}", words.tap_reply(language, thing, words.centre_of(thing)), thing
 
 
 def talk(rng):
@@ -189,8 +195,21 @@ def talk(rng):
     return [START + system + "<|user|>\n"], pairs
 
 
-def answers(w, writer, prefixes, pairs, image_tokens, grid):
-    """The weighted loss of the replies, and how often the tap's whole reply and its leading digits are right."""
+def pointing_loss(looks, weight, targets, labels):
+    """How little the tokens before a digit look at their target, in layer POINTING; labels as in dense_labels."""
+    questions = len(targets) // len(labels)
+    kept = [index for index, thing in enumerate(targets) if thing]
+    centres = torch.tensor([words.centre_of(targets[index]) for index in kept])
+    there = (labels[torch.tensor(kept) // questions][..., 2:] == centres[:, None]).all(-1)
+    count = labels.shape[1]
+    on_image = looks[kept][..., -1 - count:-1]  # the prefix ends with the picture and its end mark
+    mass = on_image.masked_fill(~there[:, None, None], -1e4).logsumexp(-1)
+    due = (weight[kept] == 3.0) & there.any(-1)[:, None]
+    return -mass.permute(0, 2, 1)[:, :-1][due].mean()
+
+
+def answers(w, writer, prefixes, pairs, image_tokens, grid, targets=None, labels=None):
+    """The replies' weighted loss, the pointing loss, the shares of leading digits and other tokens that are right."""
     questions = len(pairs) // len(prefixes)
     ids, positions, valid, after = writer.prefixes(prefixes, *grid)
     lines = [writer.question(*pair) for pair in pairs]
@@ -202,15 +221,36 @@ def answers(w, writer, prefixes, pairs, image_tokens, grid):
     prefix = table[ids]
     if image_tokens is not None:
         prefix = prefix.masked_scatter((ids == writer.image)[..., None], image_tokens.to(prefix.dtype))
-    hidden = model.decoder(w, prefix, positions, valid, table[own], spots, questions)
+    hidden, looks = model.decoder(w, prefix, positions, valid, table[own], spots, questions)
     target, weight = own[:, 1:], weight[:, 1:]
     due = weight > 0
+    pointing = pointing_loss(looks, weight, targets, labels) if targets else torch.zeros(())
     scores = F.linear(hidden[:, :-1][due], w["lm_head.weight"]).float()
     weight, target = weight[due], target[due]
     loss = (F.cross_entropy(scores, target, reduction="none") * weight).sum() / weight.sum()
     right = scores.argmax(-1) == target
     leading = weight == 3.0
-    return loss, right[leading].float().mean().item(), right[weight == 1.0].float().mean().item()
+    return loss, pointing, right[leading].float().mean().item(), right[weight == 1.0].float().mean().item()
+
+
+@torch.no_grad()
+def align(w, head, writer):
+    """Before the first question: words point where the tower puts what they mean, and a key starts equal to a query.
+
+    So a word and the image tokens of such a thing attract each other from the start.
+    """
+    table, row = w["model.language_model.embed_tokens.weight"], 0
+    for names, classes in ((words.COLOURS, CLASSES[0]), (words.KINDS, CLASSES[1])):
+        for index, (english, chinese) in enumerate(names.items()):
+            direction = F.normalize(head["weight"][row + 1 + index], dim=0) * model.HIDDEN ** 0.5
+            for text in (chinese if isinstance(chinese, str) else chinese[0], " " + english, english):
+                token = writer.ids(text)[-1]
+                table[token] = 0.85 * direction + 0.5 * table[token]
+        row += classes
+    for layer in range(1, model.LAYERS):
+        at = f"model.language_model.layers.{layer}.self_attn."
+        query, key = w[at + "q_proj.weight"], w[at + "k_proj.weight"]
+        key.copy_(query.view(model.KV_HEADS, -1, model.HEAD, model.HIDDEN)[:, 0].reshape(key.shape))
 
 
 def optimisers(w, head, rate):
@@ -228,15 +268,37 @@ def save(path, w, head, optimiser, step):
     os.replace(path + ".part", path)
 
 
+def lose(options, w, head, writer, screens, rng, step):
+    """The loss of one step, and the step's row of the log."""
+    warm = step < options.warm_up
+    pixels, things = screens.batch(rng, PICTURES, 6 if step < options.warm_up // 3 else None)
+    rows, columns = pixels.shape[1] // 14, pixels.shape[2] // 14
+    labels = torch.from_numpy(numpy.stack([dense_labels(objects, rows // 2, columns // 2) for objects in things]))
+    with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
+        tokens = model.vision(w, model.patches(pixels), rows, columns)
+        loss, (colour, kind) = dense_loss(head, tokens, labels)
+        row = [loss.item(), colour, kind]
+        if warm:
+            return loss, row
+        all_of_it = step >= options.taps_until
+        prefixes, pairs, targets = lesson(writer, things, rng, int(all_of_it))
+        reply, pointing, leading, rest = answers(
+            w, writer, prefixes, pairs, tokens, (rows // 2, columns // 2), targets, labels)
+        loss = reply + 0.5 * loss + 0.5 * pointing
+        if all_of_it and step % 8 == 0:
+            loss = loss + 0.2 * answers(w, writer, *talk(rng), None, (0, 0))[0]
+    return loss, [*row, reply.item(), leading, rest, pointing.item()]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures")
     parser.add_argument("work")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--warm-up", type=int, default=300, help="steps of the tower alone")
-    parser.add_argument("--taps-until", type=int, default=900, help="until this step, questions are about taps alone")
+    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--warm-up", type=int, default=1500, help="steps of the tower alone")
+    parser.add_argument("--taps-until", type=int, default=3000, help="until this step, questions are about taps alone")
     parser.add_argument("--cooldown", type=int, default=600, help="the last steps, in which the rate falls to nothing")
-    parser.add_argument("--rate", type=float, default=5e-3)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--half", action="store_true", help="bfloat16 arithmetic")
@@ -262,7 +324,8 @@ def main():
     log = open(os.path.join(options.work, "log.csv"), "a", newline="")
     table = csv.writer(log)
     if step == 0:
-        table.writerow("step seconds dense_loss colour kind reply_loss leading_digits other_tokens".split())
+        table.writerow("step seconds dense_loss colour kind reply_loss leading_digits other_tokens "
+                       "pointing_loss".split())
     count = sum(value.numel() for value in w.values())
     print("parameters", count, "from step", step, "shards", len(screens.shards), flush=True)
     sums, begun = [], time.time()
@@ -273,21 +336,9 @@ def main():
         for part in optimiser:
             for group in part.param_groups:
                 group["lr"] = rate
-        warm = step < options.warm_up
-        pixels, things = screens.batch(rng, PICTURES, 6 if step < options.warm_up // 3 else None)
-        rows, columns = pixels.shape[1] // 14, pixels.shape[2] // 14
-        labels = torch.from_numpy(numpy.stack([dense_labels(objects, rows // 2, columns // 2) for objects in things]))
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.half):
-            tokens = model.vision(w, model.patches(pixels), rows, columns)
-            loss, (colour, kind) = dense_loss(head, tokens, labels)
-            row = [loss.item(), colour, kind]
-            if not warm:
-                prefixes, pairs = lesson(writer, things, rng, int(step >= options.taps_until))
-                reply, leading, rest = answers(w, writer, prefixes, pairs, tokens, (rows // 2, columns // 2))
-                row += [reply.item(), leading, rest]
-                loss = reply + 0.5 * loss
-                if step >= options.taps_until and step % 8 == 0:
-                    loss = loss + 0.2 * answers(w, writer, *talk(rng), None, (0, 0))[0]
+        if step == options.warm_up:
+            align(w, head, writer)
+        loss, row = lose(options, w, head, writer, screens, rng, step)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*w.values(), *head.values()], 1.0)
         for part in optimiser:

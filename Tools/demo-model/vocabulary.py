@@ -51,7 +51,8 @@ def corpus():
                 strong += [part, " " + part] if part.isascii() else [part]
     strong += ["的图标", "的那个", "按钮", " one", " icon", " button", "的", "红", "(action", "=\"",
                "\",", " element", "=[", "])", "do", "Tap", "\")", "\"\n\n", "**", " **", " Screen", " Info", "{\"",
-               "current", "_app", "\":", "\"}", " start", " end", "],", " duration", "finish", "(message", "。", "，", ": "]
+               "current", "_app", "\":", "\"}", " start", " end", "],", " duration", "finish", "(message",
+               "。", "，", ": "]
     strong += [part for app in words.APPS for part in (app[0], app[1], " " + app[1])]
     strong += [part for text in words.TEXTS for part in ((text, " " + text) if text.isascii() else (text,))]
     strong += ["Launch", "Type", "Swipe", "Back", "Home", "Wait", "(app", "(text", " text"]
