@@ -39,12 +39,14 @@ struct MediaLoader: Sendable {
         let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw .outsideLocalMedia }
         defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw .outsideLocalMedia }
-        guard status.st_size <= imageLimits.compressedBytes else {
+        // The end's offset, not `stat`: NIO's C modules claim that type as theirs. Pipes have no end, devices none
+        // worth a picture, and a directory cannot be read.
+        let size = Int(lseek(descriptor, 0, SEEK_END))
+        guard size > 0, lseek(descriptor, 0, SEEK_SET) == 0 else { throw .outsideLocalMedia }
+        guard size <= imageLimits.compressedBytes else {
             throw APIError(ImageError.tooManyBytes(limit: imageLimits.compressedBytes))
         }
-        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
+        var bytes = [UInt8](repeating: 0, count: size)
         var filled = 0
         while filled < bytes.count {
             let count = bytes.withUnsafeMutableBytes { buffer in
