@@ -23,7 +23,9 @@ CONFIGURATIONS = {
         "--no-enable-chunked-prefill", "--max-model-len", "256", "--block-size", "32", "--scheduling-policy", "priority"),
     "no-cache": tiny_arguments("--no-enable-prefix-caching", "--long-prefill-token-threshold", "7"),
     "scalar": tiny_arguments("--isa", "scalar"),
-    "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64"),
+    # The plain kernels: however fast the machine, a picture takes them many intervals.
+    "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64",
+                                 "--isa", "scalar"),
     "smollm2": ["--model", os.environ["MARTLET_SMOLLM2"], "--served-model-name", MODEL, "--max-model-len", "256",
                 "--max-num-seqs", "4"],
 }
