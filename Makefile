@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e verify-main docs
+.PHONY: help setup build test unit e2e verify-main verify-demo docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -15,16 +15,19 @@ test: unit e2e ## everything that a change must pass
 
 unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 	swift build --build-tests
-	@MARTLET_SMOLLM2="$$(Tools/default_model.sh)" Tools/verify/swift_tests.sh
+	@MARTLET_SMOLLM2="$$(Tools/smollm2.sh)" Tools/verify/swift_tests.sh
 
 e2e: setup ## real clients against the real server
 	swift build --product martlet
-	@MARTLET_SMOLLM2="$$(Tools/default_model.sh)" Tests/EndToEnd/run.sh
+	@MARTLET_SMOLLM2="$$(Tools/smollm2.sh)" Tests/EndToEnd/run.sh
 
 verify-main: setup ## all that must be shown of the main job, with figures (half an hour; 21.5 GiB of memory)
 	swift build --build-tests
 	swift build -c release --product martlet
 	@Tools/verify/main.sh
+
+verify-demo: build ## that the demo model sees: 500 held-out screens and more, asked over HTTP, with figures
+	@MARTLET_BINARY="$$(swift build -c release --show-bin-path)/martlet" Tools/verify/demo.sh
 
 docs: ## docs/flags.md, from the table the server reads
 	swift build --product martlet

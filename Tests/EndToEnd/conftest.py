@@ -6,7 +6,10 @@ import openai
 import pytest
 from langchain_openai import ChatOpenAI
 
-from server import MODEL, Server, tiny_arguments
+from server import HERE, MODEL, Server, tiny_arguments
+
+DEMO = ["--model", str(HERE.parents[1] / "Models/autoglm-phone-tiny"), "--served-model-name", MODEL,
+        "--max-model-len", "4096", "--kv-cache-memory-bytes", "200000000"]
 
 CONFIGURATIONS = {
     "tiny": tiny_arguments("--max-num-seqs", "32", "--max-num-queued-reqs", "256"),
@@ -26,7 +29,9 @@ CONFIGURATIONS = {
     # The plain kernels: however fast the machine, a picture takes them many intervals.
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64",
                                  "--isa", "scalar"),
-    "smollm2": ["--model", os.environ["MARTLET_SMOLLM2"], "--served-model-name", MODEL, "--max-model-len", "256",
+    "demo": [*DEMO],
+    "demo-scalar": [*DEMO, "--isa", "scalar"],
+    "smollm2": ["--model", os.environ.get("MARTLET_SMOLLM2", ""), "--served-model-name", MODEL, "--max-model-len", "256",
                 "--max-num-seqs", "4"],
 }
 

@@ -37,12 +37,13 @@ def tiny_arguments(*more):
 
 
 class Server:
-    """`martlet serve` with `arguments`. Ready, or gone with its log in the failure, when the constructor returns."""
+    """`martlet serve`, or `program`, with `arguments`; ready when the constructor returns, or gone with its log in the
+    failure."""
 
-    def __init__(self, arguments, environment=None, start_seconds=120):
+    def __init__(self, arguments, environment=None, start_seconds=120, program=None):
         self.port = free_port()
         self.log_file = tempfile.NamedTemporaryFile(prefix="martlet-e2e-", suffix=".log", delete=False)
-        command = [binary(), "serve", *arguments, "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [*(program or [binary(), "serve"]), *arguments, "--host", "127.0.0.1", "--port", str(self.port)]
         self.process = subprocess.Popen(
             command, stdout=self.log_file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env={**os.environ, **(environment or {})})

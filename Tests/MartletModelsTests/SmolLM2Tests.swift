@@ -10,7 +10,7 @@ import Testing
 private let smolLM2Path = ProcessInfo.processInfo.environment["MARTLET_SMOLLM2"]
 
 /// A real, trained model against llama.cpp on the same weights in f32 (Fixtures/README.md). Needs the GGUF file that
-/// Tools/default_model.sh fetches; `make test` names it in MARTLET_SMOLLM2.
+/// Tools/smollm2.sh fetches; `make test` names it in MARTLET_SMOLLM2.
 @Suite(.enabled(if: smolLM2Path != nil, "MARTLET_SMOLLM2 names no file"))
 struct SmolLM2Tests {
     private static let fixture: JSONValue? = {

@@ -6,8 +6,8 @@ import torch
 from transformers import Glm4vConfig, Glm4vForConditionalGeneration
 
 import draw
+import lessons
 import model
-import train
 import vocabulary
 
 
@@ -21,7 +21,7 @@ def reference(weights, ids):
 
 def main():
     tokenizer = vocabulary.make()
-    writer = train.Writer(tokenizer)
+    writer = lessons.Writer(tokenizer)
     weights = model.initial(3)
     net = reference(weights, {text: tokenizer.token_to_id(text) for text in vocabulary.SPECIAL})
     pixels, things = draw.small_screen(5)
@@ -31,7 +31,7 @@ def main():
     with torch.no_grad():
         folded = model.patches(pixels)
         tokens = model.vision(weights, folded, rows, columns)
-        ids, positions, valid, after = writer.prefixes([train.START + train.PICTURE], rows // 2, columns // 2)
+        ids, positions, valid, after = writer.prefixes([lessons.START + lessons.PICTURE], rows // 2, columns // 2)
         table = weights["model.language_model.embed_tokens.weight"]
         prefix = table[ids].masked_scatter((ids == writer.image)[..., None], tokens)
         prefix = torch.cat([torch.zeros(1, 3, model.HIDDEN), prefix], 1)  # padding on the left must not matter

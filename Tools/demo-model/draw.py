@@ -18,10 +18,12 @@ from words import COLOURS, COLOUR_NAMES, LETTERS, PLAIN, SHAPES
 
 PHONES = [(1080, 2400), (1440, 3200), (1080, 2340), (720, 1600), (720, 1280), (1080, 1920), (1440, 2560)]
 # Pixels of a still at most after the resize; `longest_edge` of preprocessor_config.json is twice that.
-PIXELS = 46000
+PIXELS = 62_800
 HELD_OUT = 10_000_000
 UNSEEN = 20_000_000
-NOISE = ["Today", "Photos", "news", "12:30", "More", "Wi-Fi", "items", "Account"]
+NOISE = ["Today", "Photos", "news", "12:30", "More", "Wi-Fi", "items", "Account", "Search", "68%", "Order", "help"]
+CAPTIONS = ["Mail", "Play", "Shop", "Bank", "Notes", "Maps"]
+NEW_NOISE = ["Otter", "Fjord", "quince", "7 km", "Zebra", "Lyric"]
 FONTS = {}
 
 
@@ -70,6 +72,8 @@ def paint(pen, thing, box, rng, new_style):
     kind = thing["kind"]
     fill = shade(rng, COLOURS[thing["colour"]][1]) if thing["colour"] else None
     line = (30, 30, 30) if new_style else None
+    if not new_style and fill and rng.random() < 0.2:
+        line = tuple(int(part * 0.75) for part in fill) if rng.random() < 0.5 else (245, 245, 245)
     if kind == "circle":
         pen.ellipse(box, fill, line)
     elif kind == "ring":
@@ -131,7 +135,7 @@ def extent(kind, side):
 
 def plan(rng, aspect, easy, new_style):
     """The objects of a screen, boxes in 0...1; `aspect` is width over height."""
-    count = rng.randint(2, 5) if easy else rng.randint(7, 13)
+    count = rng.randint(3, 6) if easy else rng.randint(7, 12)
     things = []
     top, bottom = 0.05, 0.97
 
@@ -159,12 +163,12 @@ def plan(rng, aspect, easy, new_style):
     columns, rows = rng.randint(3, 4), rng.randint(5, 8)
     cells = [(column, row) for column in range(columns) for row in range(rows)]
     rng.shuffle(cells)
-    common = rng.uniform(0.05, 0.085) * (1.25 if easy else 1)
+    common = rng.uniform(0.058, 0.084) * (1.25 if easy else 1)
     slots = list(range(12))
     rng.shuffle(slots)
     for index, (colour, kind) in enumerate(choose(rng, count)):
         for _ in range(25):
-            side = common * rng.uniform(0.85, 1.2)
+            side = common * rng.uniform(0.88, 1.16)
             wide, high = extent(kind, side)
             x, y = rng.uniform(0.05, 0.95), rng.uniform(0.08, 0.95)
             if layout == "grid" and cells:
@@ -190,10 +194,22 @@ def background(rng, width, height, new_style):
         second = first
     ramp = numpy.linspace(0, 1, height)[:, None]
     rows = numpy.array(first) * (1 - ramp) + numpy.array(second) * ramp
+    if not new_style and rng.random() < 0.15:
+        rows = rows + rng.uniform(3, 9) * numpy.sin(ramp * rng.uniform(4, 20))
     if new_style:
         rows = rows + (8 * numpy.sign(numpy.sin(numpy.arange(height) / height * rng.uniform(60, 160))))[:, None]
     picture = numpy.broadcast_to(rows[:, None, :], (height, width, 3)).clip(0, 255).astype("uint8")
-    return Image.fromarray(numpy.ascontiguousarray(picture)), dark
+    picture = numpy.ascontiguousarray(picture)
+    if not new_style and rng.random() < 0.15:  # a wallpaper of soft blots
+        blots = numpy.random.default_rng(rng.getrandbits(32)).integers(-14, 15, (8, 5, 3)) + 128
+        soft = Image.fromarray(blots.astype("uint8")).resize((width, height), Image.BICUBIC)
+        picture = (picture.astype("int16") + numpy.asarray(soft) - 128).clip(0, 255).astype("uint8")
+    return Image.fromarray(picture), dark
+
+
+def planned(seed, width, height, easy=False, new_style=False):
+    """The objects and the layout of the screen that `draw` paints."""
+    return plan(random.Random(f"plan {seed}"), width / height, easy, new_style)
 
 
 def draw(seed, width, height, easy=False, new_style=False):
@@ -207,7 +223,12 @@ def draw(seed, width, height, easy=False, new_style=False):
     pen.text((width * 0.05, height * 0.018), f"{rng.randint(0, 23)}:{rng.randint(0, 59):02d}", ink, small, "lm")
     pen.rectangle((width * 0.88, height * 0.012, width * 0.95, height * 0.024), None, ink)
     pen.rectangle((width * 0.88, height * 0.012, width * (0.88 + 0.07 * rng.random()), height * 0.024), ink)
-    things, layout = plan(rng, width / height, easy, new_style)
+    things, layout = planned(seed, width, height, easy, new_style)
+    if not easy and rng.random() < 0.15:  # a dialog's or a sheet's panel
+        tone = tuple(rng.randint(40, 75) if dark else rng.randint(235, 255) for _ in range(3))
+        top, low = rng.uniform(0.15, 0.45), rng.uniform(0.6, 0.96)
+        panel = (width * rng.uniform(0.02, 0.1), height * top, width * rng.uniform(0.9, 0.98), height * low)
+        pen.rounded_rectangle(panel, width * rng.uniform(0.02, 0.06), tone, faint, max(1, width // 250))
     if not easy:
         for _ in range(rng.randint(0, 8)):  # lines of something like text, and cards
             x, y = rng.uniform(0.05, 0.7), rng.uniform(0.06, 0.96)
@@ -216,7 +237,7 @@ def draw(seed, width, height, easy=False, new_style=False):
                 card = (x * width, y * height, right, low)
                 pen.rounded_rectangle(card, width * 0.02, None, faint, max(1, width // 200))
             else:
-                words = " ".join(rng.choice(NOISE) for _ in range(rng.randint(1, 3)))
+                words = " ".join(rng.choice(NEW_NOISE if new_style else NOISE) for _ in range(rng.randint(1, 3)))
                 colour = rng.choice([ink, faint])
                 pen.text((x * width, y * height), words, colour, font(max(7, int(height * rng.uniform(0.012, 0.022)))))
     if layout == "list":
@@ -227,7 +248,7 @@ def draw(seed, width, height, easy=False, new_style=False):
         x0, y0, x1, y1 = thing["box"]
         box = (x0 * width, y0 * height, x1 * width, y1 * height)
         if not easy and thing["colour"] and rng.random() < 0.15:  # a caption under the icon
-            caption = rng.choice(["Mail", "Play", "Shop", "Bank"])
+            caption = rng.choice(NEW_NOISE if new_style else CAPTIONS)
             pen.text((box[0], box[3]), caption, ink, font(max(7, int(height * 0.013))))
         if thing["kind"] in PLAIN and dark:
             pad = width * 0.012

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Writes a checkpoint of train.py as a model folder: bfloat16 safetensors and the small files beside it.
 
-    python3 export.py WORK/checkpoint.pt ../../Models/autoglm-phone-tiny
+    python3 export.py WORK ../../Models/autoglm-phone-tiny
 """
 
 import json
 import pathlib
+import shutil
 import sys
 
 import torch
 from safetensors.torch import save_file
+from tokenizers import Tokenizer
 
 import draw
 import model
@@ -52,10 +54,14 @@ TEMPLATE = """\
 """
 
 
-def export(weights, folder):
-    """Writes `weights` (transformers' names) and everything a server needs."""
-    folder = pathlib.Path(folder)
-    tokenizer = vocabulary.write(folder)
+def export(work, folder):
+    """Writes the weights and the tokenizer of a run (transformers' names) and everything a server needs beside them."""
+    saved = torch.load(pathlib.Path(work) / "checkpoint.pt")
+    weights, folder = saved["weights"], pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(pathlib.Path(work) / "tokenizer" / name, folder / name)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = {text: tokenizer.token_to_id(text) for text in vocabulary.SPECIAL}
     settings = model.configuration(ids)
 
@@ -70,11 +76,12 @@ def export(weights, folder):
         "temporal_patch_size": 2, "merge_size": 2, "image_mean": list(model.MEAN), "image_std": list(model.STD),
         "image_processor_type": "Glm4vImageProcessor", "processor_class": "Glm4vProcessor"})
     (folder / "chat_template.jinja").write_text(TEMPLATE, "utf-8")
-    halves = {name: value.detach().to(torch.bfloat16).contiguous() for name, value in sorted(weights.items())}
+    halves = {name: value.detach().to(torch.bfloat16).contiguous() for name, value in sorted(weights.items())
+              if not name.startswith("head.")}  # the tower's own head is for training alone
     save_file(halves, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
+    print("step", saved["step"], "bytes", (folder / "model.safetensors").stat().st_size)
 
 
 if __name__ == "__main__":
-    saved = torch.load(sys.argv[1])
-    export(saved["weights"], sys.argv[2])
-    print("step", saved["step"], "bytes", (pathlib.Path(sys.argv[2]) / "model.safetensors").stat().st_size)
+    export(*sys.argv[1:])

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 import vocabulary
 
-HIDDEN, HEADS, KV_HEADS, HEAD, INNER, LAYERS = 192, 6, 2, 32, 512, 4
-WIDE, V_HEADS, V_HEAD, DEPTH = 128, 4, 32, 4
+HIDDEN, HEADS, KV_HEADS, HEAD, INNER, LAYERS = 192, 6, 2, 32, 512, 5
+WIDE, V_HEADS, V_HEAD, DEPTH = 192, 3, 64, 4
 TABLE = 24
 POINTING = 2
 SECTIONS = (2, 3, 3)
@@ -103,6 +103,13 @@ def initial(seed=1):
     return weights
 
 
+def attention(q, k, v, mask=None):
+    """Scores as one product: for short rows on a CPU faster than the fused kernel. `mask` is added to the scores."""
+    with torch.autocast("cpu", enabled=False):
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        return torch.softmax(scores if mask is None else scores + mask, -1) @ v
+
+
 def rms(x, weight):
     return F.rms_norm(x, (x.shape[-1],), weight.to(x.dtype), EPS)
 
@@ -156,7 +163,7 @@ def vision(w, x, rows, columns):
         b = f"{at}blocks.{block}."
         qkv = F.linear(rms(x, w[b + "norm1.weight"]), w[b + "attn.qkv.weight"])
         q, k, v = qkv.view(batch, count, 3, V_HEADS, V_HEAD).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(turn(q).to(v.dtype), turn(k).to(v.dtype), v)
+        mixed = attention(turn(q).to(v.dtype), turn(k).to(v.dtype), v)
         x = x + F.linear(mixed.transpose(1, 2).reshape(batch, count, WIDE), w[b + "attn.proj.weight"])
         y = rms(x, w[b + "norm2.weight"])
         y = F.silu(F.linear(y, w[b + "mlp.gate_proj.weight"])) * F.linear(y, w[b + "mlp.up_proj.weight"])
@@ -187,6 +194,15 @@ def turn_pairs(x, cos, sin):
     return torch.cat([turned.to(x.dtype), still], -1)
 
 
+def masks(valid, short, questions):
+    """What is added to scores: [B, 1, P, P] for prefixes, [B, 1, 1, P] and [T, T] for the questions after them."""
+    long = valid.shape[1]
+    causal = torch.ones(long, long, dtype=torch.bool).tril()
+    seen = (causal & valid[:, None, :]) | torch.eye(long, dtype=torch.bool)
+    own = torch.ones(short, short, dtype=torch.bool).tril()
+    return [torch.where(part, 0.0, -1e4) for part in (seen[:, None], valid[:, None, None, :], own)]
+
+
 def decoder(w, prefix, prefix_positions, prefix_valid, own, own_positions, questions):
     """Hidden states of the questions; and for each of their tokens the logarithm of its attention to the prefix, [B *
     questions, 2, T, P], of the first head of each group in layer POINTING.
@@ -195,22 +211,16 @@ def decoder(w, prefix, prefix_positions, prefix_valid, own, own_positions, quest
     """
     batch, long, _ = prefix.shape
     asked, short, _ = own.shape
-    flat = torch.cat([prefix.reshape(-1, HIDDEN), own.reshape(-1, HIDDEN)])
     edge = batch * long
+    flat = torch.cat([prefix.reshape(-1, HIDDEN), own.reshape(-1, HIDDEN)])
     cos, sin = text_angles(torch.cat([prefix_positions.reshape(-1, 3), own_positions.reshape(-1, 3)]))
-    causal = torch.ones(long, long, dtype=torch.bool).tril()
-    prefix_mask = (causal & prefix_valid[:, None, :]) | torch.eye(long, dtype=torch.bool)
-    own_mask = torch.cat([prefix_valid.repeat_interleave(questions, 0)[:, None].expand(-1, short, -1),
-                          torch.ones(short, short, dtype=torch.bool).tril().expand(asked, -1, -1)], -1)
+    seen, before, within = masks(prefix_valid, short, questions)
     group = HEADS // KV_HEADS
+    looks = None
 
-    def attend(q, k, v, mask):
-        """q [B, Q, 6, 32], k, v [B, K, 2, 32]: the three queries of a group lie along the rows."""
-        count, rows = q.shape[0], q.shape[1]
-        q = q.view(count, rows, KV_HEADS, group, HEAD).permute(0, 2, 3, 1, 4)
-        q = q.reshape(count, KV_HEADS, group * rows, HEAD)
-        out = F.scaled_dot_product_attention(q, k.transpose(1, 2), v.transpose(1, 2), mask.repeat(1, group, 1)[:, None])
-        return out.view(count, KV_HEADS, group, rows, HEAD).permute(0, 3, 1, 2, 4).reshape(-1, HIDDEN)
+    def heads(x, rows):
+        """[rows' tokens, heads, 32] to [rows, KV_HEADS, ..., 32]."""
+        return x.view(rows, -1, KV_HEADS, x.shape[1] // KV_HEADS, HEAD).permute(0, 2, 3, 1, 4)
 
     for layer in range(LAYERS):
         at = f"model.language_model.layers.{layer}."
@@ -218,22 +228,37 @@ def decoder(w, prefix, prefix_positions, prefix_valid, own, own_positions, quest
         q, k, v = (F.linear(h, w[f"{at}self_attn.{name}_proj.weight"], w[f"{at}self_attn.{name}_proj.bias"])
                    .view(-1, rows, HEAD) for name, rows in (("q", HEADS), ("k", KV_HEADS), ("v", KV_HEADS)))
         q, k = turn_pairs(q, cos, sin), turn_pairs(k, cos, sin)
-
-        def parts(x):
-            return x[:edge].view(batch, long, -1, HEAD), x[edge:].view(asked, short, -1, HEAD)
-
-        (qp, qo), (kp, ko), (vp, vo) = parts(q), parts(k), parts(v)
-        if layer == POINTING:
-            looks = [torch.einsum("atgd,asgd->agts", qo[:, :, ::group], key) / HEAD ** 0.5
-                     for key in (kp.repeat_interleave(questions, 0), ko)]
-            looks = torch.cat(looks, -1).masked_fill(~own_mask[:, None], -1e4).log_softmax(-1)[..., :long]
-        first = attend(qp, kp, vp, prefix_mask)
-        spread = [torch.cat([a.repeat_interleave(questions, 0), b], 1) for a, b in ((kp, ko), (vp, vo))]
-        second = attend(qo, *spread, own_mask)
-        h = F.linear(torch.cat([first, second]), w[at + "self_attn.o_proj.weight"])
+        last = layer == LAYERS - 1
+        with torch.autocast("cpu", enabled=False):
+            kp, vp = (heads(x[:edge], batch)[:, :, 0] for x in (k, v))
+            ko, vo = (heads(x[edge:], asked)[:, :, 0] for x in (k, v))
+            qo = heads(q[edge:], asked)
+            parts = []
+            if not last:
+                first = attention(heads(q[:edge], batch), kp[:, :, None], vp[:, :, None],
+                                  seen[:, :, None].to(v.dtype))
+                parts.append(first.permute(0, 3, 1, 2, 4).reshape(edge, HIDDEN))
+            packed = qo.reshape(batch, questions, KV_HEADS, group * short, HEAD).transpose(1, 2)
+            packed = packed.reshape(batch, KV_HEADS, questions * group * short, HEAD)
+            far = (packed @ kp.mT).view(batch, KV_HEADS, questions, group, short, long).transpose(1, 2)
+            far = far.reshape(asked, KV_HEADS, group, short, long) / HEAD ** 0.5
+            far = far + before.repeat_interleave(questions, 0)[:, :, None].to(v.dtype)
+            close = (qo @ ko[:, :, None].mT) / HEAD ** 0.5 + within.to(v.dtype)
+            scores = torch.cat([far, close], -1)
+            if layer == POINTING:
+                looks = scores[:, :, 0].float().log_softmax(-1)[..., :long]
+            share = torch.softmax(scores, -1)
+            far = share[..., :long].reshape(batch, questions, KV_HEADS, group * short, long).transpose(1, 2)
+            far = far.reshape(batch, KV_HEADS, questions * group * short, long) @ vp
+            far = far.view(batch, KV_HEADS, questions, group, short, HEAD).transpose(1, 2)
+            second = far.reshape(asked, KV_HEADS, group, short, HEAD) + share[..., long:] @ vo[:, :, None]
+            parts.append(second.permute(0, 3, 1, 2, 4).reshape(asked * short, HIDDEN))
+        if last:
+            flat = flat[edge:]
+        h = F.linear(torch.cat(parts), w[at + "self_attn.o_proj.weight"])
         flat = flat + rms(h, w[at + "post_self_attn_layernorm.weight"])
         h = rms(flat, w[at + "post_attention_layernorm.weight"])
         gate, up = F.linear(h, w[at + "mlp.gate_up_proj.weight"]).chunk(2, -1)
         h = F.linear(F.silu(gate) * up, w[at + "mlp.down_proj.weight"])
         flat = flat + rms(h, w[at + "post_mlp_layernorm.weight"])
-    return rms(flat[edge:].view(asked, short, HIDDEN), w["model.language_model.norm.weight"]), looks
+    return rms(flat.view(asked, short, HIDDEN), w["model.language_model.norm.weight"]), looks

