@@ -11,16 +11,26 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/// Whether the operating system saves the ymm registers (XCR0 bits 1 and 2).
-__attribute__((target("xsave"))) static bool saves_ymm(void) {
-    return (__builtin_ia32_xgetbv(0) & 6) == 6;
+/// Whether the operating system saves the registers of these XCR0 bits.
+__attribute__((target("xsave"))) static bool saves(unsigned long long registers) {
+    return (__builtin_ia32_xgetbv(0) & registers) == registers;
 }
+
+/// The ymm registers' bits, and those with masks, zmm0-15's upper halves and zmm16-31.
+enum { YMM = 0x06, ZMM = 0xE6 };
 
 static bool has_avx2(void) {
     unsigned eax, ebx, ecx, edx;
     const unsigned leaf1 = bit_FMA | bit_OSXSAVE | bit_AVX | bit_F16C;
-    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & leaf1) != leaf1 || !saves_ymm()) return false;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & leaf1) != leaf1 || !saves(YMM)) return false;
     return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & bit_AVX2) != 0;
+}
+
+static bool has_avx512(void) {
+    unsigned eax, ebx, ecx, edx;
+    const unsigned leaf7 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
+    if (!has_avx2() || !saves(ZMM) || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
+    return (ebx & leaf7) == leaf7;
 }
 #endif
 
@@ -28,6 +38,7 @@ static bool has_avx2(void) {
 static size_t usable(const martlet_kernel_table **tables, size_t capacity) {
     size_t count = 0;
 #if defined(__x86_64__)
+    if (count < capacity && has_avx512()) tables[count++] = &martlet_table_avx512;
     if (count < capacity && has_avx2()) tables[count++] = &martlet_table_avx2;
 #endif
     if (count < capacity) tables[count++] = &martlet_table_scalar;

@@ -64,6 +64,18 @@ martlet_add_positions_fn martlet_add_positions_avx2;
 martlet_maximum_fn martlet_maximum_avx2;
 martlet_first_fn martlet_first_avx2;
 martlet_weigh_fn martlet_weigh_avx2;
+
+/// Where a register of sixteen numbers pays; the rest of its table is avx2's.
+extern const martlet_kernel_table martlet_table_avx512;
+martlet_unpack_panel_fn martlet_unpack_panel_avx512;
+martlet_unpack_row_fn martlet_unpack_row_avx512;
+martlet_pack_rows_fn martlet_pack_rows_avx512;
+martlet_multiply_fn martlet_multiply_avx512;
+martlet_multiply_fn martlet_multiply_few_avx512;
+martlet_attention_fn martlet_attention_avx512;
+void martlet_finish_avx512(
+    const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
+    size_t stride);
 #endif
 
 /// Bytes of one block of a row, and the elements it holds.

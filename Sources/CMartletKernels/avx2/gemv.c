@@ -1,120 +1,13 @@
-/// Products of one or two rows of activations: weights go from memory to registers, two panels at once so that their
-/// chains of additions hide one another's latency. Each chain is that of gemm.c.
+/// Products of one or two rows of activations: wide/gemv.h.
 #include "../kernels.h"
 
 #if defined(__x86_64__)
-#include "panel.h"
+#include "lanes.h"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-enum {
-    /// Panels at once.
-    PANELS = 2,
-    /// How many columns ahead weights are asked for.
-    AHEAD = 256,
-};
-
-/// 32 columns of a panel, and where the bytes stand that will be wanted later, `step` for a column.
-typedef struct stream {
-    columns c;
-    const char *ahead;
-    size_t step;
-} stream;
-
-/// sums += x times the next `count` columns (from 16 * half on) of `panels` streams; x: [count][height];
-/// sums: [panels][height].
-MARTLET_INLINE void add_columns(
-    const martlet_dtype dtype, const size_t panels, const size_t height, stream *streams, const size_t half,
-    size_t count, const float *x, pair *sums) {
-    for (size_t l = 0; l < count; l++) {
-#pragma clang loop unroll(full)
-        for (size_t p = 0; p < panels; p++) {
-            stream *s = &streams[p];
-            _mm_prefetch(s->ahead + (16 * half + l) * s->step, _MM_HINT_T0);
-            const pair w = take_column(dtype, &s->c, half, l);
-#pragma clang loop unroll(full)
-            for (size_t row = 0; row < height; row++) {
-                const __m256 value = _mm256_broadcast_ss(x + l * height + row);
-                pair *sum = &sums[p * height + row];
-                sum->low = _mm256_fmadd_ps(value, w.low, sum->low);
-                sum->high = _mm256_fmadd_ps(value, w.high, sum->high);
-            }
-        }
-    }
-}
-
-/// `panels` panels, from `panel` on, times x; sums: [panels][height][16]. dtype, panels and height are constants.
-MARTLET_INLINE void multiply_panels(
-    const martlet_dtype dtype, const size_t panels, const size_t height, const martlet_matrix *w, size_t panel,
-    const float *x, float *sums) {
-    const size_t stride = martlet_panel_bytes(dtype, w->columns);
-    const size_t step = ROWS * martlet_block_bytes(dtype) / martlet_block_elements(dtype);
-    const uint8_t *from = (const uint8_t *)w->panels + panel * stride;
-    pair s[PANELS * 2] = {0};
-    for (size_t k = 0; k < w->columns; k += 32) {
-        stream streams[PANELS];
-#pragma clang loop unroll(full)
-        for (size_t p = 0; p < panels; p++) {
-            streams[p].c = open_columns(dtype, from + p * stride, k);
-            streams[p].ahead = (const char *)from + p * stride + (k + AHEAD) * step;
-            streams[p].step = step;
-        }
-        if (dtype <= MARTLET_BF16) {
-            const size_t count = w->columns - k < 32 ? w->columns - k : 32;
-            add_columns(dtype, panels, height, streams, 0, count, x + k * height, s);
-        } else {
-            add_columns(dtype, panels, height, streams, 0, 16, x + k * height, s);
-            add_columns(dtype, panels, height, streams, 1, 16, x + (k + 16) * height, s);
-        }
-    }
-    for (size_t i = 0; i < panels * height; i++) store(sums + i * ROWS, s[i]);
-}
-
-/// `multiply` of a constant type and height.
-MARTLET_INLINE void multiply_rows(
-    const martlet_dtype dtype, const size_t height, const martlet_matrix *w, size_t first, size_t last,
-    const float *x, const float *_Nullable bias, float *y, size_t stride) {
-    for (size_t panel = first; panel < last; panel += PANELS) {
-        const size_t panels = last - panel < PANELS ? 1 : PANELS;
-        float sums[PANELS * 2 * ROWS];
-        if (panels == PANELS) {
-            multiply_panels(dtype, PANELS, height, w, panel, x, sums);
-        } else {
-            multiply_panels(dtype, 1, height, w, panel, x, sums);
-        }
-        for (size_t p = 0; p < panels; p++) {
-            martlet_finish_avx2(w, panel + p, sums + p * height * ROWS, height, bias, y, stride);
-        }
-    }
-}
-
-MARTLET_INLINE void multiply_few(
-    const martlet_dtype dtype, const martlet_matrix *w, size_t first, size_t last, const float *x, size_t rows,
-    const float *_Nullable bias, float *y, size_t stride) {
-    if (rows == 1) {
-        multiply_rows(dtype, 1, w, first, last, x, bias, y, stride);
-    } else {
-        multiply_rows(dtype, 2, w, first, last, x, bias, y, stride);
-    }
-}
-
-void martlet_multiply_few_avx2(
-    const martlet_matrix *w, size_t first, size_t last, const float *x, size_t rows, const float *_Nullable bias,
-    float *y, size_t stride) {
-    switch (w->dtype) {
-    case MARTLET_F32: multiply_few(MARTLET_F32, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_F16: multiply_few(MARTLET_F16, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_BF16: multiply_few(MARTLET_BF16, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q4_0: multiply_few(MARTLET_Q4_0, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q4_1: multiply_few(MARTLET_Q4_1, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q5_0: multiply_few(MARTLET_Q5_0, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q5_1: multiply_few(MARTLET_Q5_1, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q8_0: multiply_few(MARTLET_Q8_0, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q4_K: multiply_few(MARTLET_Q4_K, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q5_K: multiply_few(MARTLET_Q5_K, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q6_K: multiply_few(MARTLET_Q6_K, w, first, last, x, rows, bias, y, stride); break;
-    }
-}
+#define MARTLET_SET(name) martlet_##name##_avx2
+#include "../wide/gemv.h"
 
 #pragma clang attribute pop
 #endif

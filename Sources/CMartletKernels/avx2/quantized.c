@@ -1,47 +1,13 @@
-/// Panels to f32.
+/// Panels to f32: wide/quantized.h.
 #include "../kernels.h"
 
 #if defined(__x86_64__)
-#include "panel.h"
+#include "lanes.h"
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
-/// `unpack_panel` for a constant type.
-MARTLET_INLINE void unpack(
-    const martlet_dtype dtype, const uint8_t *panel, size_t first, size_t count, float *tile) {
-    if (dtype <= MARTLET_BF16) {
-        columns c = {.quants = panel + first * ROWS * martlet_block_bytes(dtype)};
-        for (size_t i = 0; i < count; i++) store(tile + i * ROWS, take_column(dtype, &c, 0, i));
-        return;
-    }
-    for (size_t i = 0; i < count; i += 32) {
-        columns c = open_columns(dtype, panel, first + i);
-        float *target = tile + i * ROWS;
-        for (size_t l = 0; l < 16; l++) store(target + l * ROWS, take_column(dtype, &c, 0, l));
-        for (size_t l = 0; l < 16; l++) store(target + (16 + l) * ROWS, take_column(dtype, &c, 1, l));
-    }
-}
-
-void martlet_unpack_panel_avx2(
-    martlet_dtype dtype, const void *panel, size_t first, size_t count, float *tile) {
-    switch (dtype) {
-    case MARTLET_F32: unpack(MARTLET_F32, panel, first, count, tile); break;
-    case MARTLET_F16: unpack(MARTLET_F16, panel, first, count, tile); break;
-    case MARTLET_BF16: unpack(MARTLET_BF16, panel, first, count, tile); break;
-    case MARTLET_Q4_0: unpack(MARTLET_Q4_0, panel, first, count, tile); break;
-    case MARTLET_Q4_1: unpack(MARTLET_Q4_1, panel, first, count, tile); break;
-    case MARTLET_Q5_0: unpack(MARTLET_Q5_0, panel, first, count, tile); break;
-    case MARTLET_Q5_1: unpack(MARTLET_Q5_1, panel, first, count, tile); break;
-    case MARTLET_Q8_0: unpack(MARTLET_Q8_0, panel, first, count, tile); break;
-    case MARTLET_Q4_K: unpack(MARTLET_Q4_K, panel, first, count, tile); break;
-    case MARTLET_Q5_K: unpack(MARTLET_Q5_K, panel, first, count, tile); break;
-    case MARTLET_Q6_K: unpack(MARTLET_Q6_K, panel, first, count, tile); break;
-    }
-}
-
-void martlet_unpack_row_avx2(const martlet_matrix *w, size_t row, float *y) {
-    martlet_unpack_row_by(martlet_unpack_panel_avx2, w, row, y);
-}
+#define MARTLET_SET(name) martlet_##name##_avx2
+#include "../wide/quantized.h"
 
 #pragma clang attribute pop
 #endif

@@ -1,70 +1,16 @@
-/// Sixteen rows of a panel at one column, as two vectors, from any stored type. The values are those of
+/// Sixteen rows of a panel at one column, as the lanes of the set that includes this, from any stored type. The values are those of
 /// scalar/quantized.c, bit for bit: scale times quant is exact, so that a fused multiply-add rounds where the
 /// definition rounds. Both products and unpacking read panels through this file.
-#ifndef MARTLET_AVX2_PANEL_H
-#define MARTLET_AVX2_PANEL_H
+#ifndef MARTLET_WIDE_PANEL_H
+#define MARTLET_WIDE_PANEL_H
 
-#include "../kernels.h"
-
-#include <immintrin.h>
-
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
-
-#define MARTLET_INLINE __attribute__((always_inline)) static inline
+#pragma clang assume_nonnull begin
 
 enum { ROWS = MARTLET_PANEL_ROWS };
-
-/// Rows 0 through 7 and 8 through 15.
-typedef struct pair {
-    __m256 low, high;
-} pair;
-
-MARTLET_INLINE pair load_f32(const float *p) {
-    return (pair){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
-}
-
-MARTLET_INLINE pair load_f16(const void *p) {
-    const __m128i *halves = p;
-    return (pair){_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
-}
-
-MARTLET_INLINE pair load_bf16(const void *p) {
-    const __m128i *halves = p;
-    const __m256i low = _mm256_cvtepu16_epi32(_mm_loadu_si128(halves));
-    const __m256i high = _mm256_cvtepu16_epi32(_mm_loadu_si128(halves + 1));
-    return (pair){
-        _mm256_castsi256_ps(_mm256_slli_epi32(low, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
-}
-
-MARTLET_INLINE void store(float *p, pair v) {
-    _mm256_storeu_ps(p, v.low);
-    _mm256_storeu_ps(p + 8, v.high);
-}
-
-MARTLET_INLINE pair times(pair a, pair b) {
-    return (pair){_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
-}
-
-/// a * b + c, rounded once.
-MARTLET_INLINE pair times_plus(pair a, pair b, pair c) {
-    return (pair){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
-}
-
-/// a * b - c, rounded once.
-MARTLET_INLINE pair times_minus(pair a, pair b, pair c) {
-    return (pair){_mm256_fmsub_ps(a.low, b.low, c.low), _mm256_fmsub_ps(a.high, b.high, c.high)};
-}
 
 /// The sixteen rows' bytes of item `index`.
 MARTLET_INLINE __m128i bytes_at(const uint8_t *items, size_t index) {
     return _mm_loadu_si128((const __m128i *)(items + index * ROWS));
-}
-
-/// Sixteen signed bytes.
-MARTLET_INLINE pair from_bytes(__m128i bytes) {
-    return (pair){
-        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
-        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes)))};
 }
 
 /// Each byte shifted right by `count`, then masked.
@@ -81,9 +27,8 @@ typedef struct columns {
     const uint8_t *upper;
     size_t upper_shift;
     /// Factor, and what is added or subtracted; Q6_K: the factors of columns 0-15 and 16-31.
-    pair scale, other;
-    /// Words of fifth bits, the next column's lowest.
-    __m256i fifths[2];
+    lanes scale, other;
+    fifths fifth_bits;
 } columns;
 
 /// d * scale and dmin * minimum of sub-block `j` of a Q4_K or Q5_K block, both exact.
@@ -105,7 +50,7 @@ MARTLET_INLINE void open_scales_k4(const uint8_t *block, size_t j, columns *c) {
 MARTLET_INLINE void open_k6(const uint8_t *block, size_t j, columns *c) {
     const size_t half = j / 4, quarter = j % 4;
     const uint8_t *scales = block + (192 + 8 * half + 2 * quarter) * ROWS;
-    const pair d = load_f16(block + 208 * ROWS);
+    const lanes d = load_f16(block + 208 * ROWS);
     c->quants = block + (64 * half + 32 * (quarter % 2)) * ROWS;
     c->shift = quarter < 2 ? 0 : 4;
     c->upper = block + (128 + 32 * half) * ROWS;
@@ -143,28 +88,12 @@ MARTLET_INLINE columns open_columns(const martlet_dtype dtype, const uint8_t *pa
             c.quants += 2 * ROWS;
         }
         if (has_fifths) {
-            const __m256i *words = (const __m256i *)c.quants;
-            c.fifths[0] = _mm256_loadu_si256(words);
-            c.fifths[1] = _mm256_loadu_si256(words + 1);
+            c.fifth_bits = load_fifths(c.quants);
             c.quants += 4 * ROWS;
         }
         break;
     }
     return c;
-}
-
-/// Sixteen quants of five bits as f32: nibbles plus `clear` or `set` by the next fifth bit of each row.
-MARTLET_INLINE pair with_fifth_bits(__m128i nibbles, columns *c, int clear, int set) {
-    const __m256 no = _mm256_castsi256_ps(_mm256_set1_epi32(clear)), yes = _mm256_castsi256_ps(_mm256_set1_epi32(set));
-    const __m256 low = _mm256_castsi256_ps(_mm256_slli_epi32(c->fifths[0], 31));
-    const __m256 high = _mm256_castsi256_ps(_mm256_slli_epi32(c->fifths[1], 31));
-    c->fifths[0] = _mm256_srli_epi32(c->fifths[0], 1);
-    c->fifths[1] = _mm256_srli_epi32(c->fifths[1], 1);
-    const __m256i lower = _mm256_cvtepu8_epi32(nibbles);
-    const __m256i upper = _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(nibbles, nibbles));
-    return (pair){
-        _mm256_cvtepi32_ps(_mm256_add_epi32(lower, _mm256_castps_si256(_mm256_blendv_ps(no, yes, low)))),
-        _mm256_cvtepi32_ps(_mm256_add_epi32(upper, _mm256_castps_si256(_mm256_blendv_ps(no, yes, high))))};
 }
 
 /// Quants whose upper bits, `mask` after the shift, stand above the four lower ones.
@@ -175,7 +104,7 @@ MARTLET_INLINE __m128i with_upper_bits(const columns *c, size_t l, char mask) {
 
 /// Column `16 * half + l` of the 32, `l` below 16; `half` is a constant, and columns are taken in order. Plain types
 /// take `l` up to 31 with half 0.
-MARTLET_INLINE pair take_column(const martlet_dtype dtype, columns *c, const size_t half, size_t l) {
+MARTLET_INLINE lanes take_column(const martlet_dtype dtype, columns *c, const size_t half, size_t l) {
     const size_t i = 16 * half + l;
     switch (dtype) {
     case MARTLET_F32: return load_f32((const float *)c->quants + i * ROWS);
@@ -194,11 +123,11 @@ MARTLET_INLINE pair take_column(const martlet_dtype dtype, columns *c, const siz
     switch (dtype) {
     case MARTLET_Q4_0: return times(from_bytes(_mm_sub_epi8(nibbles, _mm_set1_epi8(8))), c->scale);
     case MARTLET_Q4_1: return times_plus(from_bytes(nibbles), c->scale, c->other);
-    case MARTLET_Q5_0: return times(with_fifth_bits(nibbles, c, -16, 0), c->scale);
-    default: return times_plus(with_fifth_bits(nibbles, c, 0, 16), c->scale, c->other);
+    case MARTLET_Q5_0: return times(with_fifth_bits(nibbles, &c->fifth_bits, -16, 0), c->scale);
+    default: return times_plus(with_fifth_bits(nibbles, &c->fifth_bits, 0, 16), c->scale, c->other);
     }
 }
 
-#pragma clang attribute pop
+#pragma clang assume_nonnull end
 
 #endif
