@@ -30,7 +30,7 @@ static bool has_avx512(void) {
     unsigned eax, ebx, ecx, edx;
     const unsigned leaf7 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
     if (!has_avx2() || !saves(ZMM) || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
-    return (ebx & leaf7) == leaf7;
+    return (ebx & leaf7) == leaf7 && (ecx & bit_AVX512VNNI) != 0;
 }
 #endif
 

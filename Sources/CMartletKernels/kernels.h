@@ -15,6 +15,8 @@ martlet_unpack_panel_fn martlet_unpack_panel_scalar;
 martlet_unpack_row_fn martlet_unpack_row_scalar;
 martlet_pack_rows_fn martlet_pack_rows_scalar;
 martlet_multiply_fn martlet_multiply_scalar;
+martlet_quantize_rows_fn martlet_quantize_rows_scalar;
+martlet_multiply_int8_fn martlet_multiply_int8_scalar;
 martlet_add_fn martlet_add_scalar;
 
 martlet_rms_norm_fn martlet_rms_norm_scalar;
@@ -51,6 +53,8 @@ martlet_multiply_fn martlet_multiply_few_avx2;
 void martlet_finish_avx2(
     const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
     size_t stride);
+martlet_quantize_rows_fn martlet_quantize_rows_avx2;
+martlet_multiply_int8_fn martlet_multiply_int8_avx2;
 martlet_add_fn martlet_add_avx2;
 
 martlet_rms_norm_fn martlet_rms_norm_avx2;
@@ -72,6 +76,7 @@ martlet_unpack_row_fn martlet_unpack_row_avx512;
 martlet_pack_rows_fn martlet_pack_rows_avx512;
 martlet_multiply_fn martlet_multiply_avx512;
 martlet_multiply_fn martlet_multiply_few_avx512;
+martlet_multiply_int8_fn martlet_multiply_int8_avx512;
 martlet_attention_fn martlet_attention_avx512;
 void martlet_finish_avx512(
     const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
@@ -86,6 +91,32 @@ static inline size_t martlet_block_bytes(martlet_dtype dtype) {
 
 static inline size_t martlet_block_elements(martlet_dtype dtype) {
     return dtype <= MARTLET_BF16 ? 1 : dtype <= MARTLET_Q8_0 ? 32 : 256;
+}
+
+/// What is to be taken from the unsigned quants of a quantised type; 0 for the types that store a minimum.
+static inline int martlet_quant_zero(martlet_dtype dtype) {
+    static const uint8_t zeros[] = {0, 0, 0, 8, 0, 16, 0, 128, 0, 0, 32};
+    return zeros[dtype];
+}
+
+static inline bool martlet_has_minimum(martlet_dtype dtype) {
+    return dtype == MARTLET_Q4_1 || dtype == MARTLET_Q5_1 || dtype == MARTLET_Q4_K || dtype == MARTLET_Q5_K;
+}
+
+/// Columns that share a scale.
+static inline size_t martlet_group_columns(martlet_dtype dtype) { return dtype == MARTLET_Q6_K ? 16 : 32; }
+
+/// Where the parts of a row of 8-bit activations are (CMartletKernels.h).
+static inline const int8_t *martlet_int8_quants(const void *packed, size_t row, size_t columns) {
+    return (const int8_t *)packed + row * martlet_int8_row_bytes(columns);
+}
+
+static inline const float *martlet_int8_scales(const int8_t *row, size_t columns) {
+    return (const float *)(const void *)(row + columns);
+}
+
+static inline const int32_t *martlet_int8_sums(const int8_t *row, size_t columns) {
+    return (const int32_t *)(const void *)(row + columns + columns / 8);
 }
 
 /// Bytes of a panel of this many columns.

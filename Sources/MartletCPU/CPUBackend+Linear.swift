@@ -56,19 +56,31 @@ extension CPUBackend {
             [\(x.rows), \(x.width)] times [\(weight.rows), \(weight.columns)] into [\(y.rows), \(y.width)]
             """)
         precondition(bias.map { $0.count == weight.rows } ?? true, "bias of another size")
-        // The workspace bounds the rows of one pass; the cut changes no bit (D5).
+        // The workspace bounds the rows of one pass; the cut changes no bit (D5). Either form of a row fits.
         let limit = workspace.count / x.width
+        let table = kernels.table.pointee
+        let isShort = { (segment: Matrix.Segment) in self.activations == .int8 && segment.dtype.isQuantized }
         for start in stride(from: 0, to: x.rows, by: limit) {
             let rows = start..<min(x.rows, start + limit)
-            let packed = pack(x.rows(rows))
-            for segment in weight.segments {
-                multiply(packed, rowCount: rows.count, weight, segment, bias: bias, into: y.rows(rows))
+            let plain = weight.segments.filter { !isShort($0) }
+            if !plain.isEmpty {
+                let packed = pack(x.rows(rows))
+                multiply(weight, plain, bias: bias, into: y.rows(rows)) {
+                    table.multiply($0, $1.lowerBound, $1.upperBound, packed, rows.count, $2, $3, y.stride)
+                }
+            }
+            let short = weight.segments.filter(isShort)
+            if !short.isEmpty {
+                let packed = quantize(x.rows(rows))
+                multiply(weight, short, bias: bias, into: y.rows(rows)) {
+                    table.multiply_int8($0, $1.lowerBound, $1.upperBound, packed, rows.count, $2, $3, y.stride)
+                }
             }
         }
         withExtendedLifetime((x, y, weight, bias)) {}
     }
 
-    /// The rows as the multiply kernel reads them; in the workspace unless one row lies as it should.
+    /// The rows as `multiply` reads them; in the workspace unless one row lies as it should.
     private func pack(_ x: Activation<Storage>) -> UnsafePointer<Float> {
         guard x.rows > 1 else { return UnsafePointer(x.start) }
         let table = kernels.table.pointee
@@ -79,18 +91,29 @@ extension CPUBackend {
         return UnsafePointer(workspace.start)
     }
 
+    /// The rows as `multiply_int8` reads them, in the workspace.
+    private func quantize(_ x: Activation<Storage>) -> UnsafeRawPointer {
+        let target = UnsafeMutableRawPointer(workspace.start)
+        let bytes = martlet_int8_row_bytes(x.width)
+        pool.parallel(x.rows, grain: Self.rowGrain(width: x.width)) { rows in
+            kernels.table.pointee.quantize_rows(
+                x.row(rows.lowerBound), x.stride, rows.count, x.width, target + rows.lowerBound * bytes)
+        }
+        return UnsafeRawPointer(target)
+    }
+
+    /// Some segments' products; `kernel` takes a segment's matrix, panels, bias and row 0 of the output.
     private func multiply(
-        _ packed: UnsafePointer<Float>, rowCount: Int, _ weight: Matrix, _ segment: Matrix.Segment, bias: Vector?,
-        into y: Activation<Storage>
+        _ weight: Matrix, _ segments: [Matrix.Segment], bias: Vector?, into y: Activation<Storage>,
+        by kernel: (
+            UnsafePointer<martlet_matrix>, Range<Int>, UnsafePointer<Float>?, UnsafeMutablePointer<Float>
+        ) -> Void
     ) {
-        let table = kernels.table.pointee
-        let matrix = weight.kernelMatrix(segment)
-        let first = segment.rows.lowerBound
-        pool.parallel(segment.panelCount, grain: Self.panelGrain) { panels in
-            withUnsafePointer(to: matrix) { matrix in
-                table.multiply(
-                    matrix, panels.lowerBound, panels.upperBound, packed, rowCount, bias.map { $0.start + first },
-                    y.start + first, y.stride)
+        for segment in segments {
+            let matrix = weight.kernelMatrix(segment)
+            let first = segment.rows.lowerBound
+            pool.parallel(segment.panelCount, grain: Self.panelGrain) { panels in
+                withUnsafePointer(to: matrix) { kernel($0, panels, bias.map { $0.start + first }, y.start + first) }
             }
         }
     }

@@ -7,13 +7,18 @@ import MartletTensor
 package final class CPUBackend: Backend {
     package let kernels: CPUKernels
     package let pool: ThreadPool
+    package let activations: ActivationPrecision
     /// Activations as the multiply kernels read them, for one product at a time.
     let workspace: Storage
 
     /// `threads`: at least 1, nil for as many as the affinity mask and the cgroup's quota allow. `isa`: a table by
     /// name, nil for MARTLET_FORCE_ISA or the best. `workspaceCount`: in elements; 16 MiB unless told, 1024 rows of
     /// 4096 columns, resident as far as it is used. Throws `InstructionSetError` or `MemoryError`.
-    package init(threads: Int? = nil, isa: String? = nil, workspaceCount: Int = 4 << 20) throws {
+    package init(
+        threads: Int? = nil, isa: String? = nil, activations: ActivationPrecision = .f32,
+        workspaceCount: Int = 4 << 20
+    ) throws {
+        self.activations = activations
         kernels = try CPUKernels(isa: isa)
         pool = ThreadPool(threadCount: threads ?? ThreadPool.defaultThreadCount())
         workspace = try Storage(count: workspaceCount)

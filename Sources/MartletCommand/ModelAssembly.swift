@@ -42,7 +42,7 @@ struct ModelAssembly {
             throw AssemblyError.weightsExceedMemory(weights: footprint.weightBytes, available: memory.available)
         }
 
-        let backend = try CPUBackend(threads: options.threads)
+        let backend = try CPUBackend(threads: options.threads, activations: options.activations)
         var done = 0
         let loader = WeightLoader(backend: backend, source: files.weights, dtype: options.dtype) { bytes in
             done += bytes

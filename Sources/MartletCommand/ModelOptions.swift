@@ -1,3 +1,4 @@
+import MartletCPU
 import MartletModels
 import MartletTensor
 
@@ -18,6 +19,7 @@ struct ModelOptions {
     /// nil = a quarter of what the machine has left after the weights (D10).
     var cacheBytes: Int?
     var threads: Int?
+    var activations = ActivationPrecision.int8
     /// Text of a chat template to use instead of the model's, and where it came from.
     var chatTemplate: (source: String, file: String)?
     /// Keys over those of the model's image processor (`--mm-processor-kwargs`).

@@ -146,6 +146,91 @@ struct LinearTests {
                 == bits(product(x, rows: 4, whole, bias: bias, backend)))
     }
 
+    // MARK: 8-bit activations
+
+    private static let quantized = DType.allCases.filter(\.isQuantized)
+
+    @Test(arguments: quantized, CPUKernels.available)
+    func `8-bit activations give the bits of scalar and are near the exact product`(dtype: DType, isa: String) throws {
+        var generator = SeededGenerator(seed: 14)
+        let truth = try CPUBackend(threads: 2, isa: "scalar", activations: .int8)
+        let (fast, exact) = (try CPUBackend(threads: 2, isa: isa, activations: .int8), try CPUBackend(threads: 2))
+        for shape in Self.shapes(dtype) {
+            let tensor = StoredTensor("w", dtype: dtype, rows: shape.rows, columns: shape.columns, seed: 5)
+            let bias = generator.floats(shape.rows)
+            for rows in [1, 2, 3, 5, 8, 9, 17] {
+                let x = generator.floats(rows * shape.columns)
+                let expected = try product(x, rows: rows, load(tensor, truth), bias: bias, truth)
+                let found = try product(x, rows: rows, load(tensor, fast), bias: bias, fast)
+                #expect(bits(found) == bits(expected), "\(shape) \(rows)")
+                let ideal = try product(x, rows: rows, load(tensor, exact), exact)
+                var (error, norm) = (0.0, 0.0)
+                for i in 0..<rows * shape.rows {
+                    let off = Double(found[i] - bias[i % shape.rows] - ideal[i])
+                    error += off * off
+                    norm += Double(ideal[i]) * Double(ideal[i])
+                }
+                // D7's bound; one or a few numbers may cancel to nearly nothing, a matrix of them does not.
+                #expect(error.squareRoot() <= (found.count < 64 ? 0.2 : 2e-2) * norm.squareRoot(), "\(shape) \(rows)")
+            }
+        }
+    }
+
+    @Test(arguments: quantized, CPUKernels.available.filter { $0 != "scalar" })
+    func `a row of 8-bit activations does not depend on the rows beside it`(dtype: DType, isa: String) throws {
+        var generator = SeededGenerator(seed: 15)
+        let backend = try CPUBackend(threads: 2, isa: isa, activations: .int8)
+        let columns = 768
+        let matrix = try load(StoredTensor("w", dtype: dtype, rows: 77, columns: columns), backend)
+        let x = generator.floats(200 * columns)
+        let single = try (0..<200).flatMap { row in
+            try product(Array(x[row * columns..<(row + 1) * columns]), rows: 1, matrix, backend)
+        }
+        for rows in [2, 7, 8, 9, 33, 96, 97, 200] {
+            let together = try product(Array(x[..<(rows * columns)]), rows: rows, matrix, backend)
+            #expect(bits(together) == bits(Array(single[..<(rows * matrix.rows)])), "\(rows) rows")
+        }
+    }
+
+    @Test(arguments: CPUKernels.available)
+    func `odd activations of a group stay in that group's row`(isa: String) throws {
+        let truth = try CPUBackend(threads: 1, isa: "scalar", activations: .int8)
+        let backend = try CPUBackend(threads: 1, isa: isa, activations: .int8)
+        let tensor = StoredTensor("w", dtype: .q4_1, rows: 20, columns: 64)
+        let odds: [Float] = [
+            .nan, .infinity, -.infinity, .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude, 0,
+            -0.0,
+        ]
+        for odd in odds {
+            var x = [Float](repeating: 0.5, count: 3 * 64)
+            for k in 64..<96 { x[k] = odd }
+            let found = try product(x, rows: 3, load(tensor, backend), backend)
+            let expected = try product(x, rows: 3, load(tensor, truth), truth)
+            #expect(bits(found) == bits(expected) || odd.isNaN || odd.isInfinite, "\(odd)")
+            #expect(found[20..<40].allSatisfy(\.isFinite) == (odd.isFinite && odd < 1e38), "\(odd)")
+            #expect(Array(found[..<20]) == Array(found[40...]) && found[..<20].allSatisfy(\.isFinite), "\(odd)")
+        }
+    }
+
+    @Test func `plain segments beside quantised ones stay exact`() throws {
+        var generator = SeededGenerator(seed: 16)
+        let (short, exact) = (try CPUBackend(threads: 2, activations: .int8), try CPUBackend(threads: 2))
+        let a = StoredTensor("a", dtype: .q6_K, rows: 20, columns: 256)
+        let b = StoredTensor("b", dtype: .f32, rows: 30, columns: 256)
+        let x = generator.floats(4 * 256)
+        let products = try [short, exact].map { backend in
+            try product(
+                x, rows: 4,
+                backend.loadMatrix(
+                    [MatrixSlice(a.info), MatrixSlice(b.info)], from: MemoryWeightSource(a, b), dtype: .f32), backend)
+        }
+        for row in 0..<4 {
+            let (quantized, plain) = (row * 50..<row * 50 + 20, row * 50 + 20..<row * 50 + 50)
+            #expect(bits(Array(products[0][plain])) == bits(Array(products[1][plain])))
+            #expect(bits(Array(products[0][quantized])) != bits(Array(products[1][quantized])))
+        }
+    }
+
     @Test func `rows copy and add`() throws {
         let backend = try CPUBackend(threads: 2)
         let (x, y) = (try backend.makeActivation(rows: 3, width: 11), try backend.makeActivation(rows: 3, width: 11))

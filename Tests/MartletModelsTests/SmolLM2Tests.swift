@@ -54,11 +54,12 @@ struct SmolLM2Tests {
     }
 
     /// Windows of `context` tokens, the second half of each counted, as llama-perplexity does.
-    @Test func perplexityIsThatOfLlamaCpp() throws {
+    @Test(arguments: ActivationPrecision.allCases)
+    func perplexityIsThatOfLlamaCpp(activations: ActivationPrecision) throws {
         let fixture = try #require(Self.fixture)
         let context = try #require(fixture["context"]?.integer), text = tokens(fixture["text_tokens"])
         let expected = try #require(fixture["perplexity"]?.number)
-        let model = try model(), backend = try CPUBackend()
+        let model = try model(), backend = try CPUBackend(activations: activations)
         var sum = 0.0, count = 0
         for start in stride(from: 0, through: text.count - context, by: context) {
             let window = Array(text[start..<(start + context)]), rows = Array((context / 2)..<(context - 1))
@@ -73,7 +74,7 @@ struct SmolLM2Tests {
             }
         }
         let perplexity = exp(sum / Double(count))
-        print("SmolLM2 perplexity \(perplexity), llama.cpp \(expected)")
+        print("SmolLM2 perplexity \(perplexity) with \(activations) activations, llama.cpp in f32 \(expected)")
         #expect(count > 500)
         #expect(abs(perplexity / expected - 1) < 0.01)
     }

@@ -5,7 +5,7 @@
 #include "lanes.h"
 
 #pragma STDC FP_CONTRACT OFF
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
 #define MARTLET_SET(name) martlet_##name##_avx2
 #include "../wide/attention.h"

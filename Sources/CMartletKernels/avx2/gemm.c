@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include "lanes.h"
 
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
 #define MARTLET_SET(name) martlet_##name##_avx2
 // Rows of activations in registers at once: 6 x 2 sums, 2 weights, 1 activation of 16 registers.

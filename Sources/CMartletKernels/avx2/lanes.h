@@ -6,7 +6,8 @@
 
 #include <immintrin.h>
 
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#define MARTLET_TARGET "avx2,fma,f16c"
+#pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
 #define MARTLET_INLINE __attribute__((always_inline)) static inline
 
@@ -74,18 +75,50 @@ MARTLET_INLINE fifths load_fifths(const void *p) {
     return (fifths){_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};
 }
 
-/// Sixteen quants of five bits: nibbles plus `clear` or `set` by the next fifth bit of each row, which is used up.
-MARTLET_INLINE lanes with_fifth_bits(__m128i nibbles, fifths *bits, int clear, int set) {
-    const __m256 no = _mm256_castsi256_ps(_mm256_set1_epi32(clear)), yes = _mm256_castsi256_ps(_mm256_set1_epi32(set));
-    const __m256 low = _mm256_castsi256_ps(_mm256_slli_epi32(bits->low, 31));
-    const __m256 high = _mm256_castsi256_ps(_mm256_slli_epi32(bits->high, 31));
+/// 16 where the next fifth bit of a row is set, 0 elsewhere; the bits are used up.
+MARTLET_INLINE __m128i take_fifths(fifths *bits) {
+    const __m256i one = _mm256_set1_epi32(1);
+    const __m256i words = _mm256_packs_epi32(_mm256_and_si256(bits->low, one), _mm256_and_si256(bits->high, one));
+    const __m256i ordered = _mm256_permute4x64_epi64(words, 0xD8);
     bits->low = _mm256_srli_epi32(bits->low, 1);
     bits->high = _mm256_srli_epi32(bits->high, 1);
-    const __m256i lower = _mm256_cvtepu8_epi32(nibbles);
-    const __m256i upper = _mm256_cvtepu8_epi32(_mm_unpackhi_epi64(nibbles, nibbles));
-    return (lanes){
-        _mm256_cvtepi32_ps(_mm256_add_epi32(lower, _mm256_castps_si256(_mm256_blendv_ps(no, yes, low)))),
-        _mm256_cvtepi32_ps(_mm256_add_epi32(upper, _mm256_castps_si256(_mm256_blendv_ps(no, yes, high))))};
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+    return _mm_slli_epi16(bytes, 4);
+}
+
+// MARK: Integers
+
+/// Sixteen sums.
+typedef struct ints {
+    __m256i low, high;
+} ints;
+
+MARTLET_INLINE ints broadcast_int(int x) { return (ints){_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+
+MARTLET_INLINE lanes from_ints(ints x) { return (lanes){_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)}; }
+
+/// a + w . x of eight rows: four bytes each of w, of at most 7 bits, and the four of x in every lane.
+MARTLET_INLINE __m256i add_products_8(__m256i a, __m256i w, __m256i x) {
+    return _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
+}
+
+/// sums += w . x: of each row four unsigned bytes, w: [16][4]; x: four signed bytes. `whole`: the bytes of w may have
+/// eight bits, whose products are added by halves, since 16 bits hold no two of them.
+MARTLET_INLINE ints add_products(ints sums, const uint8_t *w, const int8_t *x, const bool whole) {
+    int32_t word;
+    __builtin_memcpy(&word, x, sizeof word);
+    const __m256i four = _mm256_set1_epi32(word);
+    const __m256i low = _mm256_loadu_si256((const __m256i *)w), high = _mm256_loadu_si256((const __m256i *)(w + 32));
+    if (!whole) return (ints){add_products_8(sums.low, low, four), add_products_8(sums.high, high, four)};
+    const __m256i mask = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1), sixteen = _mm256_set1_epi16(16);
+    const __m256i low_lower = _mm256_and_si256(low, mask), high_lower = _mm256_and_si256(high, mask);
+    const __m256i low_upper = _mm256_and_si256(_mm256_srli_epi16(low, 4), mask);
+    const __m256i high_upper = _mm256_and_si256(_mm256_srli_epi16(high, 4), mask);
+    sums.low = _mm256_add_epi32(sums.low, _mm256_madd_epi16(_mm256_maddubs_epi16(low_lower, four), one));
+    sums.high = _mm256_add_epi32(sums.high, _mm256_madd_epi16(_mm256_maddubs_epi16(high_lower, four), one));
+    sums.low = _mm256_add_epi32(sums.low, _mm256_madd_epi16(_mm256_maddubs_epi16(low_upper, four), sixteen));
+    sums.high = _mm256_add_epi32(sums.high, _mm256_madd_epi16(_mm256_maddubs_epi16(high_upper, four), sixteen));
+    return sums;
 }
 
 #pragma clang attribute pop

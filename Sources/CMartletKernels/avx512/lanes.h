@@ -6,7 +6,8 @@
 
 #include <immintrin.h>
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma,f16c"))), apply_to = function)
+#define MARTLET_TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma,f16c"
+#pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
 #define MARTLET_INLINE __attribute__((always_inline)) static inline
 
@@ -52,12 +53,31 @@ MARTLET_INLINE lanes from_bytes(__m128i bytes) { return (lanes){_mm512_cvtepi32_
 
 MARTLET_INLINE fifths load_fifths(const void *p) { return (fifths){_mm512_loadu_si512(p)}; }
 
-/// Sixteen quants of five bits: nibbles plus `clear` or `set` by the next fifth bit of each row, which is used up.
-MARTLET_INLINE lanes with_fifth_bits(__m128i nibbles, fifths *bits, int clear, int set) {
+/// 16 where the next fifth bit of a row is set, 0 elsewhere; the bits are used up.
+MARTLET_INLINE __m128i take_fifths(fifths *bits) {
     const __mmask16 is_set = _mm512_test_epi32_mask(bits->all, _mm512_set1_epi32(1));
     bits->all = _mm512_srli_epi32(bits->all, 1);
-    const __m512i more = _mm512_mask_blend_epi32(is_set, _mm512_set1_epi32(clear), _mm512_set1_epi32(set));
-    return (lanes){_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_cvtepu8_epi32(nibbles), more))};
+    return _mm_maskz_set1_epi8(is_set, 16);
+}
+
+// MARK: Integers
+
+/// Sixteen sums.
+typedef struct ints {
+    __m512i all;
+} ints;
+
+MARTLET_INLINE ints broadcast_int(int x) { return (ints){_mm512_set1_epi32(x)}; }
+
+MARTLET_INLINE lanes from_ints(ints x) { return (lanes){_mm512_cvtepi32_ps(x.all)}; }
+
+/// sums += w . x: of each row four unsigned bytes, w: [16][4]; x: four signed bytes. Sums are exact here whether or
+/// not w has `whole` bytes.
+MARTLET_INLINE ints add_products(ints sums, const uint8_t *w, const int8_t *x, const bool whole) {
+    (void)whole;
+    int32_t word;
+    __builtin_memcpy(&word, x, sizeof word);
+    return (ints){_mm512_dpbusd_epi32(sums.all, _mm512_loadu_si512(w), _mm512_set1_epi32(word))};
 }
 
 #pragma clang attribute pop

@@ -80,6 +80,23 @@ typedef void martlet_multiply_fn(
     const martlet_matrix *w, size_t first, size_t last, const float *packed, size_t rows,
     const float *_Nullable bias, float *y, size_t stride);
 
+/// Activations of 8 bits for products with quantised weights (D7). Columns come in groups of 32 (Q6_K: 16, with the
+/// scale of their 32). A row lies as int8 [columns], f32 scales [columns / 32], int32 sums of every 16 quants
+/// [columns / 16].
+static inline size_t martlet_int8_row_bytes(size_t columns) { return columns + columns / 8 + columns / 4; }
+
+/// Rows of 8-bit activations, one after the other; columns: a multiple of 32. The scale of a group is its greatest
+/// magnitude / 127, a quant is x * (127 / magnitude) rounded to even; a group that holds an infinity or a NaN has the
+/// scale NaN and quants 0.
+typedef void martlet_quantize_rows_fn(const float *x, size_t stride, size_t rows, size_t columns, void *packed);
+
+/// `multiply` with a quantised w and x packed by `quantize_rows`. Each y is one chain from zero over ascending groups:
+/// the group's sum of products as an exact integer, a fused multiply-add with (scale of w * scale of x), and for types
+/// with a minimum another of (minimum * scale of x) with the sum of x; then one addition of the bias.
+typedef void martlet_multiply_int8_fn(
+    const martlet_matrix *w, size_t first, size_t last, const void *packed, size_t rows, const float *_Nullable bias,
+    float *y, size_t stride);
+
 // MARK: Norms and activations
 
 /// y = x / sqrt(mean(x^2) + epsilon) * weight, row by row of [rows, width]; y may be x.
@@ -267,6 +284,8 @@ typedef struct martlet_kernel_table {
     martlet_unpack_row_fn *unpack_row;
     martlet_pack_rows_fn *pack_rows;
     martlet_multiply_fn *multiply;
+    martlet_quantize_rows_fn *quantize_rows;
+    martlet_multiply_int8_fn *multiply_int8;
     martlet_add_fn *add;
     /// Rows of activations that `multiply` takes together at most.
     size_t row_block;

@@ -1,46 +1,9 @@
 /// Panels to f32, one element at a time: the definition of every block type (MODEL.md 8.4). Scales are halves of 11
 /// bits, so that scale times quant is exact in f32 for every type, and each value is rounded once at most.
-#include "../kernels.h"
+#include "blocks.h"
 
-#include <string.h>
 
 #pragma STDC FP_CONTRACT OFF
-
-enum { ROWS = MARTLET_PANEL_ROWS };
-
-/// Item `index` of the halves at `items`, of row `row`.
-static float half_at(const uint8_t *items, size_t index, size_t row) {
-    float value;
-    martlet_widen_scalar(MARTLET_F16, items + 2 * (index * ROWS + row), &value, 1);
-    return value;
-}
-
-static int byte_at(const uint8_t *items, size_t index, size_t row) {
-    return items[index * ROWS + row];
-}
-
-/// Element `i` of a block of 32 of a 4- or 5-bit type, quants behind `quants` and fifth bits behind `high` or NULL.
-static int nibble_at(const uint8_t *quants, const uint8_t *_Nullable high, size_t i, size_t row) {
-    const int byte = byte_at(quants, i % 16, row);
-    int quant = i < 16 ? byte & 15 : byte >> 4;
-    if (high) {
-        uint32_t bits;
-        memcpy(&bits, high + 4 * row, sizeof bits);
-        quant |= (int)(bits >> i & 1) << 4;
-    }
-    return quant;
-}
-
-/// The 6-bit scale and minimum of sub-block `j` of a Q4_K or Q5_K block.
-static void scale_and_minimum(const uint8_t *packed, size_t j, size_t row, int *scale, int *minimum) {
-    if (j < 4) {
-        *scale = byte_at(packed, j, row) & 63;
-        *minimum = byte_at(packed, j + 4, row) & 63;
-    } else {
-        *scale = (byte_at(packed, j + 4, row) & 15) | (byte_at(packed, j - 4, row) >> 6) << 4;
-        *minimum = byte_at(packed, j + 4, row) >> 4 | (byte_at(packed, j, row) >> 6) << 4;
-    }
-}
 
 /// Q4_K, and Q5_K with its fifth bits behind `high`.
 static float value_k4(
@@ -55,13 +18,9 @@ static float value_k4(
 }
 
 static float value_q6_k(const uint8_t *block, size_t i, size_t row) {
-    const uint8_t *low = block, *high = low + 128 * ROWS, *scales = high + 64 * ROWS, *d = scales + 16 * ROWS;
-    const size_t half = i / 128, quarter = i % 128 / 32, l = i % 32;
-    const int byte = byte_at(low, 64 * half + 32 * (quarter % 2) + l, row);
-    const int upper = byte_at(high, 32 * half + l, row) >> (2 * quarter) & 3;
-    const int quant = ((quarter < 2 ? byte & 15 : byte >> 4) | upper << 4) - 32;
-    const int scale = (int8_t)byte_at(scales, 8 * half + 2 * quarter + l / 16, row);
-    return half_at(d, 0, row) * (float)scale * (float)quant;
+    const uint8_t *scales = block + 192 * ROWS, *d = scales + 16 * ROWS;
+    const int scale = (int8_t)byte_at(scales, 8 * (i / 128) + 2 * (i % 128 / 32) + i % 32 / 16, row);
+    return half_at(d, 0, row) * (float)scale * (float)(quant_q6_k(block, i, row) - 32);
 }
 
 /// Element `i` of row `row` of a quantised block of a panel.

@@ -120,7 +120,7 @@ static void load_tile(const martlet_attention *a, attending *now, size_t first, 
 
 /// scores[i][j] = queries[i] . keys[:, j]. `height` is a constant where this is called.
 __attribute__((always_inline)) static inline void score(
-    const size_t height, const attending *now, size_t query, float scores[BLOCK][TILE]) {
+    const size_t height, const attending *now, size_t query, float scores[_Nonnull BLOCK][TILE]) {
     const float *queries = now->queries + query * now->dimension;
     lanes sums[BLOCK][TILE / 16];
 #pragma clang loop unroll(full)
@@ -170,8 +170,8 @@ static float weigh(attending *now, size_t query, size_t count, float *scores) {
 
 /// outputs[i] = outputs[i] * rescale[i] + weights[i] . values, for `count` positions and 16 dimensions from d.
 __attribute__((always_inline)) static inline void accumulate(
-    const size_t height, const attending *now, size_t query, size_t count, size_t d, float weights[BLOCK][TILE],
-    const float rescale[BLOCK]) {
+    const size_t height, const attending *now, size_t query, size_t count, size_t d,
+    float weights[_Nonnull BLOCK][TILE], const float rescale[_Nonnull BLOCK]) {
     lanes sums[BLOCK];
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < height; i++) {
@@ -188,7 +188,7 @@ __attribute__((always_inline)) static inline void accumulate(
 
 /// The same for 8 dimensions and one query.
 static void accumulate_8(
-    const attending *now, size_t query, size_t count, size_t d, const float weights[TILE], float rescale) {
+    const attending *now, size_t query, size_t count, size_t d, const float weights[_Nonnull TILE], float rescale) {
     float *output = now->outputs[query] + d;
     __m256 sum = _mm256_mul_ps(_mm256_loadu_ps(output), _mm256_set1_ps(rescale));
     for (size_t j = 0; j < count; j++) {

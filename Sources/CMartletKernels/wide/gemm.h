@@ -51,8 +51,8 @@ static inline prefetch prefetch_of(const martlet_matrix *w, size_t panel, size_t
     return (prefetch){(const char *)panel_at(w, panel) + first * bytes / elements, count * bytes / elements};
 }
 
-/// sums[p][row] += x[row] . tiles[p] for `count` columns of `panels` panels; x: [count][height]; sums: [CHUNK][16] each.
-/// Meanwhile `ahead` is fetched. panels and height are constants where this is called.
+/// sums[p][row] += x[row] . tiles[p] for `count` columns of `panels` panels; x: [count][height]; sums: [CHUNK][16]
+/// each. Meanwhile `ahead` is fetched. panels and height are constants where this is called.
 MARTLET_INLINE void multiply_tile(
     const size_t panels, const size_t height, const float *tiles, size_t count, const float *x, float *sums,
     prefetch ahead) {

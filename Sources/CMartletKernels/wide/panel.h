@@ -1,6 +1,6 @@
-/// Sixteen rows of a panel at one column, as the lanes of the set that includes this, from any stored type. The values are those of
-/// scalar/quantized.c, bit for bit: scale times quant is exact, so that a fused multiply-add rounds where the
-/// definition rounds. Both products and unpacking read panels through this file.
+/// Sixteen rows of a panel at one column, as the lanes of the set that includes this, from any stored type. The values
+/// are those of scalar/quantized.c, bit for bit: scale times quant is exact, so that a fused multiply-add rounds where
+/// the definition rounds. Both products and unpacking read panels through this file.
 #ifndef MARTLET_WIDE_PANEL_H
 #define MARTLET_WIDE_PANEL_H
 
@@ -102,8 +102,23 @@ MARTLET_INLINE __m128i with_upper_bits(const columns *c, size_t l, char mask) {
     return _mm_or_si128(lower, _mm_slli_epi16(bits_of(bytes_at(c->upper, l), c->upper_shift, mask), 4));
 }
 
-/// Column `16 * half + l` of the 32, `l` below 16; `half` is a constant, and columns are taken in order. Plain types
-/// take `l` up to 31 with half 0.
+/// The quants of a quantised type at column `16 * half + l` of the 32, `l` below 16, without signs: what is stored but
+/// for Q8_0, which is 128 more. `half` is a constant, and columns are taken in order.
+MARTLET_INLINE __m128i take_quants(const martlet_dtype dtype, columns *c, const size_t half, size_t l) {
+    const size_t i = 16 * half + l;
+    switch (dtype) {
+    case MARTLET_Q8_0: return _mm_xor_si128(bytes_at(c->quants, i), _mm_set1_epi8(-128));
+    case MARTLET_Q4_K: return bits_of(bytes_at(c->quants, i), c->shift, 15);
+    case MARTLET_Q5_K: return with_upper_bits(c, i, 1);
+    case MARTLET_Q6_K: return with_upper_bits(c, i, 3);
+    default: break;
+    }
+    const __m128i nibbles = bits_of(bytes_at(c->quants, l), 4 * half, 15);
+    if (dtype == MARTLET_Q4_0 || dtype == MARTLET_Q4_1) return nibbles;
+    return _mm_or_si128(nibbles, take_fifths(&c->fifth_bits));
+}
+
+/// Column `16 * half + l` of the 32 as f32, under the same terms; plain types take `l` up to 31 with half 0.
 MARTLET_INLINE lanes take_column(const martlet_dtype dtype, columns *c, const size_t half, size_t l) {
     const size_t i = 16 * half + l;
     switch (dtype) {
@@ -111,20 +126,19 @@ MARTLET_INLINE lanes take_column(const martlet_dtype dtype, columns *c, const si
     case MARTLET_F16: return load_f16(c->quants + 2 * i * ROWS);
     case MARTLET_BF16: return load_bf16(c->quants + 2 * i * ROWS);
     case MARTLET_Q8_0: return times(from_bytes(bytes_at(c->quants, i)), c->scale);
-    case MARTLET_Q4_K:
-        return times_minus(from_bytes(bits_of(bytes_at(c->quants, i), c->shift, 15)), c->scale, c->other);
-    case MARTLET_Q5_K: return times_minus(from_bytes(with_upper_bits(c, i, 1)), c->scale, c->other);
-    case MARTLET_Q6_K:
-        return times(
-            from_bytes(_mm_sub_epi8(with_upper_bits(c, i, 3), _mm_set1_epi8(32))), half ? c->other : c->scale);
     default: break;
     }
-    const __m128i nibbles = bits_of(bytes_at(c->quants, l), 4 * half, 15);
+    const __m128i quants = take_quants(dtype, c, half, l);
     switch (dtype) {
-    case MARTLET_Q4_0: return times(from_bytes(_mm_sub_epi8(nibbles, _mm_set1_epi8(8))), c->scale);
-    case MARTLET_Q4_1: return times_plus(from_bytes(nibbles), c->scale, c->other);
-    case MARTLET_Q5_0: return times(with_fifth_bits(nibbles, &c->fifth_bits, -16, 0), c->scale);
-    default: return times_plus(with_fifth_bits(nibbles, &c->fifth_bits, 0, 16), c->scale, c->other);
+    case MARTLET_Q4_0:
+    case MARTLET_Q5_0:
+    case MARTLET_Q6_K: {
+        const __m128i zero = _mm_set1_epi8((char)martlet_quant_zero(dtype));
+        return times(from_bytes(_mm_sub_epi8(quants, zero)), dtype == MARTLET_Q6_K && half ? c->other : c->scale);
+    }
+    case MARTLET_Q4_K:
+    case MARTLET_Q5_K: return times_minus(from_bytes(quants), c->scale, c->other);
+    default: return times_plus(from_bytes(quants), c->scale, c->other);
     }
 }
 

@@ -1,3 +1,4 @@
+import MartletCPU
 import MartletModels
 import MartletServer
 import MartletTensor
@@ -83,10 +84,12 @@ extension FlagCatalogue {
         ) {
             $0.instructionSet = $1.text
         },
-        .refuses(
-            "activations", kind: .choice(["f32", "int8"]), means: "Precision of activations", standard: "f32",
-            because: "8-bit activations come with the fast CPU engine; this version computes in f32.", harmless: ["f32"]
-        ),
+        .honours(
+            "activations", kind: .choice(["f32", "int8"]),
+            means: "Precision of activations where weights are quantised", standard: "int8"
+        ) {
+            $0.model.activations = $1.text == "f32" ? .f32 : .int8
+        },
         .refuses(
             "device", kind: .choice(["auto", "cpu", "cuda"]), means: "Where to compute", standard: "cpu",
             because: "GPUs come with the CUDA backend; this version runs on the CPU.", harmless: ["auto", "cpu"]),

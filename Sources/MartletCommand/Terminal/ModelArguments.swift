@@ -14,6 +14,7 @@ struct ModelArguments: ParsableArguments {
     @Option(help: "A Jinja file to use instead of the model's template.") var chatTemplate: String?
     @Option(help: "Threads that compute.") var threads: String?
     @Option(help: "Instruction set of the kernels.") var isa: String?
+    @Option(help: "Precision of activations where weights are quantised (f32, int8).") var activations: String?
 
     /// Throws `UsageError`.
     func settings() throws -> ServeSettings {
@@ -21,7 +22,7 @@ struct ModelArguments: ParsableArguments {
         let options = [
             ("dtype", dtype), ("kv-cache-dtype", kvCacheDtype), ("max-model-len", maxModelLen),
             ("load-format", loadFormat), ("tokenizer", tokenizer), ("chat-template", chatTemplate),
-            ("threads", threads), ("isa", isa),
+            ("threads", threads), ("isa", isa), ("activations", activations),
         ]
         for (name, value) in options { if let value { words.append("--\(name)=\(value)") } }
         let settings = try FlagReader(words).settings(environment: ProcessInfo.processInfo.environment)

@@ -1,0 +1,57 @@
+/// Fields of quantised blocks in a panel (MODEL.md 8.4).
+#ifndef MARTLET_SCALAR_BLOCKS_H
+#define MARTLET_SCALAR_BLOCKS_H
+
+#include <string.h>
+
+#include "../kernels.h"
+
+#pragma clang assume_nonnull begin
+
+enum { ROWS = MARTLET_PANEL_ROWS };
+
+/// Item `index` of the halves at `items`, of row `row`.
+static inline float half_at(const uint8_t *items, size_t index, size_t row) {
+    float value;
+    martlet_widen_scalar(MARTLET_F16, items + 2 * (index * ROWS + row), &value, 1);
+    return value;
+}
+
+static inline int byte_at(const uint8_t *items, size_t index, size_t row) {
+    return items[index * ROWS + row];
+}
+
+/// Element `i` of a block of 32 of a 4- or 5-bit type, quants behind `quants` and fifth bits behind `high` or NULL.
+static inline int nibble_at(const uint8_t *quants, const uint8_t *_Nullable high, size_t i, size_t row) {
+    const int byte = byte_at(quants, i % 16, row);
+    int quant = i < 16 ? byte & 15 : byte >> 4;
+    if (high) {
+        uint32_t bits;
+        memcpy(&bits, high + 4 * row, sizeof bits);
+        quant |= (int)(bits >> i & 1) << 4;
+    }
+    return quant;
+}
+
+/// The 6-bit scale and minimum of sub-block `j` of a Q4_K or Q5_K block.
+static inline void scale_and_minimum(const uint8_t *packed, size_t j, size_t row, int *scale, int *minimum) {
+    if (j < 4) {
+        *scale = byte_at(packed, j, row) & 63;
+        *minimum = byte_at(packed, j + 4, row) & 63;
+    } else {
+        *scale = (byte_at(packed, j + 4, row) & 15) | (byte_at(packed, j - 4, row) >> 6) << 4;
+        *minimum = byte_at(packed, j + 4, row) >> 4 | (byte_at(packed, j, row) >> 6) << 4;
+    }
+}
+
+/// The quant without a sign, 0 through 63, of element `i` of a Q6_K block.
+static inline int quant_q6_k(const uint8_t *block, size_t i, size_t row) {
+    const size_t half = i / 128, quarter = i % 128 / 32, l = i % 32;
+    const int byte = byte_at(block, 64 * half + 32 * (quarter % 2) + l, row);
+    const int upper = byte_at(block + 128 * ROWS, 32 * half + l, row) >> (2 * quarter) & 3;
+    return (quarter < 2 ? byte & 15 : byte >> 4) | upper << 4;
+}
+
+#pragma clang assume_nonnull end
+
+#endif
