@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e verify-main verify-demo docs
+.PHONY: help setup build test unit e2e verify-main verify-demo bench-peers docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,10 @@ verify-main: setup ## all that must be shown of the main job, with figures (half
 
 verify-demo: build ## that the demo model sees: 500 held-out screens and more, asked over HTTP, with figures
 	@MARTLET_BINARY="$$(swift build -c release --show-bin-path)/martlet" Tools/verify/demo.sh
+
+bench-peers: build ## Martlet beside llama.cpp on the same weights, in turns, with ratios (builds llama.cpp once)
+	@"$$(Tests/EndToEnd/clients.sh)" Tools/bench/peers.py "$$(swift build -c release --show-bin-path)/martlet" \
+		"$$(Tools/bench/llama_cpp.sh)/llama-server" "$$(Tools/smollm2.sh)" $(PEERS)
 
 docs: ## docs/flags.md, from the table the server reads
 	swift build --product martlet

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts an OpenAI-compatible server; sets up what is missing first.
 #
-#   ./run_autoglm_server.sh                               a small demonstration model, named autoglm-phone-9b
+#   ./run_autoglm_server.sh                               autoglm-phone-tiny, the demonstration model in Models/
 #   ./run_autoglm_server.sh --model PATH_OR_HUB_NAME      your model
 #   CUDA_VISIBLE_DEVICES=0,1 ./run_autoglm_server.sh …    two GPUs
 #
@@ -50,9 +50,9 @@ given model && has_model=yes
 given config && has_model=yes
 [ $# -gt 0 ] && [ "${1#-}" = "$1" ] && has_model=yes
 if [ "$has_model" = no ]; then
-    model="$("$root/Tools/default_model.sh")"
-    echo "No --model was given: serving SmolLM2-135M-Instruct, a small text model, under the name autoglm-phone-9b."
-    echo "It is no AutoGLM-Phone-9B. For that one: ./run_autoglm_server.sh --model zai-org/AutoGLM-Phone-9B"
+    model="$root/Models/autoglm-phone-tiny"
+    echo "No --model was given: serving autoglm-phone-tiny, a small demonstration model, under the name autoglm-phone-9b."
+    echo "It is not AutoGLM-Phone-9B. For that one: ./run_autoglm_server.sh --model zai-org/AutoGLM-Phone-9B"
     defaults+=(--model "$model")
 fi
 given served-model-name || defaults+=(--served-model-name autoglm-phone-9b)

@@ -127,7 +127,7 @@ def tasks(count=40):
             seed += 1
             while not (found := screen(seed)):
                 seed += 1
-            asked, _, action, thing = words.step_about(rng, language, found[1], last=False)
+            asked, _, action, thing = words.step_about(rng, language, found[1], last=False, odd=0)
             cases.append(Case(f"task-{len(made)}-{index}", seed, asked, found[0], thing,
                               None if thing else action_of(action)))
         task = words.task_of(rng, language, [case.question for case in cases])

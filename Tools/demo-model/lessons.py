@@ -5,8 +5,8 @@ import torch
 import prompts
 import words
 
-# Questions a picture: of the taps' lessons, and of those after them, whose texts are longer.
-QUESTIONS = (6, 4)
+# Questions a picture at each level: taps alone; all of it; agents, whose prompts are long.
+QUESTIONS = (6, 4, 4)
 
 
 class Writer:
@@ -108,7 +108,9 @@ def form(rng, level):
     """Of a lesson: about how many characters its system prompts have (0 for none), and whether tasks are under way."""
     if level == 0:
         return 0, False
-    return rng.choice([0] * 20 + [60] * 8 + [200] * 6 + [400] * 4 + [1200, 3400]), rng.random() < 0.35
+    if level == 1:
+        return rng.choice([0] * 20 + [60] * 8 + [200] * 6 + [400] * 4 + [1200, 3400]), rng.random() < 0.35
+    return rng.choice([0] * 6 + [60] * 2 + [200] * 4 + [400] * 6 + [1200] * 5 + [3400] * 5), rng.random() < 0.7
 
 
 def lesson(things, rng, level, letters, courses):

@@ -168,7 +168,7 @@ def lose(options, w, writer, screens, rng, step):
         row = [loss.item(), *right]
         if warm:
             return loss, row
-        level = 0 if step < options.taps else 1
+        level = sum(step >= start for start in (options.taps, options.agents))
         # The same for all workers, who wait for each other; the longer the prompts, the fewer.
         letters, courses = lessons.form(random.Random(step), level)
         count = max(1, len(things) * 250 // max(250, letters))
@@ -243,10 +243,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures")
     parser.add_argument("work")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--tower", type=int, default=1500, help="steps of the tower alone")
-    parser.add_argument("--taps", type=int, default=3000, help="until this step, questions are about taps alone")
-    parser.add_argument("--cooldown", type=int, default=600, help="the last steps, in which the rate falls to nothing")
+    parser.add_argument("--steps", type=int, default=5400)
+    parser.add_argument("--tower", type=int, default=900, help="steps of the tower alone")
+    parser.add_argument("--taps", type=int, default=1500, help="until this step, questions are about taps alone")
+    parser.add_argument("--agents", type=int, default=4700, help="from this step, mostly tasks behind long prompts")
+    parser.add_argument("--cooldown", type=int, default=1500, help="the last steps, in which the rate falls to nothing")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--batch", type=int, default=12,
                         help="pictures a worker and step, twice as many for the tower alone")

@@ -153,8 +153,10 @@ def strange(rng, language, length):
                     for _ in range(1 + length // 6))
 
 
-def blind_action(rng, language, last=True):
-    """A step that needs no look at the screen: (what is asked, thought, action). Only the `last` may end the task."""
+def blind_action(rng, language, last=True, odd=0.6):
+    """A step that needs no look at the screen: (what is asked, thought, action). Only the `last` may end the task; of
+    texts to type, the share `odd` is without a sense.
+    """
     dice = rng.random()
     if dice < 0.3:
         app = rng.choice(APPS)[0 if language == "zh" else 1]
@@ -164,7 +166,7 @@ def blind_action(rng, language, last=True):
         return rng.choice(["open {}", "Open {}", "launch {}", "Launch {}"]).format(app), f"Open {app}.", \
             f'do(action="Launch", app="{app}")'
     if dice < 0.55:
-        text = rng.choice(TEXTS) if rng.random() < 0.4 else strange(rng, rng.choice(["zh", "en"]), rng.randint(1, 5))
+        text = rng.choice(TEXTS) if rng.random() >= odd else strange(rng, rng.choice(["zh", "en"]), rng.randint(1, 5))
         if language == "zh":
             return rng.choice(["输入{}", "请输入{}", "输入文字{}"]).format(text), f"输入{text}。", \
                 f'do(action="Type", text="{text}")'
@@ -174,10 +176,10 @@ def blind_action(rng, language, last=True):
     return rng.choice(questions), thought, action
 
 
-def step_about(rng, language, things, last=True):
+def step_about(rng, language, things, last=True, odd=0.6):
     """One step of a task: (what is asked, thought, action, the thing to tap or None)."""
     if rng.random() < 0.3:
-        return (*blind_action(rng, language, last), None)
+        return (*blind_action(rng, language, last, odd), None)
     thing = rng.choice(things)
     _, asked = question_about(thing, things, rng, language)
     return (asked, *tap_parts(language, thing), thing)
