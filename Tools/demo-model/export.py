@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes a checkpoint of train.py as a model folder: bfloat16 safetensors and the small files beside it.
 
-    python3 export.py WORK ../../Models/autoglm-phone-tiny
+    python3 export.py WORK ../../Models/autoglm-phone-tiny [EARLIER_WORK SHARE]
+
+With an earlier checkpoint of the same run: SHARE of its weights and the rest of the later one's.
 """
 
 import json
@@ -54,10 +56,13 @@ TEMPLATE = """\
 """
 
 
-def export(work, folder):
+def export(work, folder, earlier=None, share=0):
     """Writes the weights and the tokenizer of a run (transformers' names) and everything a server needs beside them."""
     saved = torch.load(pathlib.Path(work) / "checkpoint.pt")
     weights, folder = saved["weights"], pathlib.Path(folder)
+    if earlier:
+        before = torch.load(pathlib.Path(earlier) / "checkpoint.pt")["weights"]
+        weights = {name: torch.lerp(value, before[name], float(share)) for name, value in weights.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(pathlib.Path(work) / "tokenizer" / name, folder / name)
