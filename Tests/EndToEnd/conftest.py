@@ -29,7 +29,8 @@ CONFIGURATIONS = {
     # The plain kernels: however fast the machine, a picture takes them many intervals.
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64",
                                  "--isa", "scalar"),
-    "demo": [*DEMO],
+    "demo": DEMO,  # with the best kernels of this CPU
+    "demo-avx2": [*DEMO, "--isa", "avx2"],
     "demo-scalar": [*DEMO, "--isa", "scalar"],
     "smollm2": ["--model", os.environ.get("MARTLET_SMOLLM2", ""), "--served-model-name", MODEL, "--max-model-len", "256",
                 "--max-num-seqs", "4"],

@@ -27,7 +27,10 @@ def reply(server, text, picture=None, **more):
     }).json()["choices"][0]["message"]
 
 
-@pytest.mark.parametrize("backend", ["demo", "demo-scalar"])
+BACKENDS = ["demo", "demo-scalar"] + ["demo-avx2"] * ("avx2" in pathlib.Path("/proc/cpuinfo").read_text())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_each_tap_lands_inside_its_target(servers, backend):
     # Those that transformers gets right: a miss here is a fault of the server, not of the model.
     asked = [case for case in SCREENS if cases.judge(case, cases.known()[case.name]).right][:40]
