@@ -25,6 +25,8 @@ import httpx
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Ordinary ids of every vocabulary here; random prompts, so that no cache of prefixes helps by chance.
 IDS = (1000, 40000)
+# A connection for each request: a server may close a kept one just when the next request comes.
+ALONE = httpx.Limits(max_connections=64, max_keepalive_connections=0)
 
 
 class Peer:
@@ -82,7 +84,7 @@ async def measure(peer, seed):
     """The figures of one round; times in seconds, rates in tokens a second."""
     rng = random.Random(seed)
     prompt = lambda length: [rng.randint(*IDS) for _ in range(length)]
-    async with httpx.AsyncClient(timeout=600, trust_env=False, limits=httpx.Limits(max_connections=64)) as client:
+    async with httpx.AsyncClient(timeout=600, trust_env=False, limits=ALONE) as client:
         await stream(client, peer, prompt(64), 8)
         figures = {"ready, seconds": peer.start_seconds}
         for length in (128, 512, 1024):
