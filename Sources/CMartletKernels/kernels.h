@@ -49,10 +49,6 @@ martlet_pack_rows_fn martlet_pack_rows_avx2;
 martlet_multiply_fn martlet_multiply_avx2;
 /// `multiply` for one or two rows of activations.
 martlet_multiply_fn martlet_multiply_few_avx2;
-/// Stores the sums of one panel, [rows][16], with the bias added; past the last row of w nothing.
-void martlet_finish_avx2(
-    const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
-    size_t stride);
 martlet_quantize_rows_fn martlet_quantize_rows_avx2;
 martlet_multiply_int8_fn martlet_multiply_int8_avx2;
 martlet_add_fn martlet_add_avx2;
@@ -78,9 +74,6 @@ martlet_multiply_fn martlet_multiply_avx512;
 martlet_multiply_fn martlet_multiply_few_avx512;
 martlet_multiply_int8_fn martlet_multiply_int8_avx512;
 martlet_attention_fn martlet_attention_avx512;
-void martlet_finish_avx512(
-    const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
-    size_t stride);
 #endif
 
 /// Bytes of one block of a row, and the elements it holds.

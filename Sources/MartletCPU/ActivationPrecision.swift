@@ -2,7 +2,7 @@
 package enum ActivationPrecision: String, CaseIterable, Sendable {
     /// Exact: the products of the dequantised weights.
     case f32
-    /// Eight bits with a scale for every 32 columns, exact integer sums within them: two to four times as fast, and
-    /// about half a per cent off a product (relative L2). Whatever the batch, the same bits.
+    /// Eight bits with a scale for every 32 columns, exact integer sums within them: faster, and within 2e-2 of
+    /// a product (relative L2). Whatever the batch, the same bits.
     case int8
 }

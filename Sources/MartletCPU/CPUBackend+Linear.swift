@@ -59,26 +59,30 @@ extension CPUBackend {
         // The workspace bounds the rows of one pass; the cut changes no bit (D5). Either form of a row fits.
         let limit = workspace.count / x.width
         let table = kernels.table.pointee
-        let isShort = { (segment: Matrix.Segment) in self.activations == .int8 && segment.dtype.isQuantized }
         for start in stride(from: 0, to: x.rows, by: limit) {
             let rows = start..<min(x.rows, start + limit)
-            let plain = weight.segments.filter { !isShort($0) }
-            if !plain.isEmpty {
+            if !weight.segments.allSatisfy(meetsInt8) {
                 let packed = pack(x.rows(rows))
-                multiply(weight, plain, bias: bias, into: y.rows(rows)) {
-                    table.multiply($0, $1.lowerBound, $1.upperBound, packed, rows.count, $2, $3, y.stride)
+                for segment in weight.segments where !meetsInt8(segment) {
+                    multiply(weight, segment, bias: bias, into: y.rows(rows)) {
+                        table.multiply($0, $1.lowerBound, $1.upperBound, packed, rows.count, $2, $3, y.stride)
+                    }
                 }
             }
-            let short = weight.segments.filter(isShort)
-            if !short.isEmpty {
+            if weight.segments.contains(where: meetsInt8) {
                 let packed = quantize(x.rows(rows))
-                multiply(weight, short, bias: bias, into: y.rows(rows)) {
-                    table.multiply_int8($0, $1.lowerBound, $1.upperBound, packed, rows.count, $2, $3, y.stride)
+                for segment in weight.segments where meetsInt8(segment) {
+                    multiply(weight, segment, bias: bias, into: y.rows(rows)) {
+                        table.multiply_int8($0, $1.lowerBound, $1.upperBound, packed, rows.count, $2, $3, y.stride)
+                    }
                 }
             }
         }
         withExtendedLifetime((x, y, weight, bias)) {}
     }
+
+    /// Whether a segment is multiplied with activations of eight bits.
+    private func meetsInt8(_ segment: Matrix.Segment) -> Bool { activations == .int8 && segment.dtype.isQuantized }
 
     /// The rows as `multiply` reads them; in the workspace unless one row lies as it should.
     private func pack(_ x: Activation<Storage>) -> UnsafePointer<Float> {
@@ -102,19 +106,17 @@ extension CPUBackend {
         return UnsafeRawPointer(target)
     }
 
-    /// Some segments' products; `kernel` takes a segment's matrix, panels, bias and row 0 of the output.
+    /// One segment's product; `kernel` takes its matrix, panels, bias and row 0 of its output.
     private func multiply(
-        _ weight: Matrix, _ segments: [Matrix.Segment], bias: Vector?, into y: Activation<Storage>,
+        _ weight: Matrix, _ segment: Matrix.Segment, bias: Vector?, into y: Activation<Storage>,
         by kernel: (
             UnsafePointer<martlet_matrix>, Range<Int>, UnsafePointer<Float>?, UnsafeMutablePointer<Float>
         ) -> Void
     ) {
-        for segment in segments {
-            let matrix = weight.kernelMatrix(segment)
-            let first = segment.rows.lowerBound
-            pool.parallel(segment.panelCount, grain: Self.panelGrain) { panels in
-                withUnsafePointer(to: matrix) { kernel($0, panels, bias.map { $0.start + first }, y.start + first) }
-            }
+        let matrix = weight.kernelMatrix(segment)
+        let first = segment.rows.lowerBound
+        pool.parallel(segment.panelCount, grain: Self.panelGrain) { panels in
+            withUnsafePointer(to: matrix) { kernel($0, panels, bias.map { $0.start + first }, y.start + first) }
         }
     }
 }

@@ -19,6 +19,7 @@ struct ModelOptions {
     /// nil = a quarter of what the machine has left after the weights (D10).
     var cacheBytes: Int?
     var threads: Int?
+    /// What quantised weights meet; plain ones meet f32.
     var activations = ActivationPrecision.int8
     /// Text of a chat template to use instead of the model's, and where it came from.
     var chatTemplate: (source: String, file: String)?

@@ -31,50 +31,6 @@ void martlet_quantize_rows_scalar(const float *x, size_t stride, size_t rows, si
     }
 }
 
-/// What the columns of a group share: their value is scale * (quant - zero) + minimum.
-typedef struct group {
-    float scale, minimum;
-} group;
-
-static group group_at(martlet_dtype dtype, const uint8_t *block, size_t i, size_t row) {
-    const float d = half_at(block + (dtype == MARTLET_Q6_K ? 208 * ROWS : 0), 0, row);
-    int scale = 1, minimum = 0;
-    switch (dtype) {
-    case MARTLET_Q4_1:
-    case MARTLET_Q5_1: return (group){d, half_at(block, 1, row)};
-    case MARTLET_Q4_K:
-    case MARTLET_Q5_K:
-        scale_and_minimum(block + 4 * ROWS, i / 32, row, &scale, &minimum);
-        return (group){d * (float)scale, -(half_at(block, 1, row) * (float)minimum)};
-    case MARTLET_Q6_K: {
-        const size_t at = 8 * (i / 128) + 2 * (i % 128 / 32) + i % 32 / 16;
-        return (group){d * (float)(int8_t)byte_at(block + 192 * ROWS, at, row), 0};
-    }
-    default: return (group){d, 0};
-    }
-}
-
-/// The quant without a sign of element `i` of a block.
-static int quant_at(martlet_dtype dtype, const uint8_t *block, size_t i, size_t row) {
-    const uint8_t *one = block + 2 * ROWS, *two = block + 4 * ROWS;
-    const size_t j = i / 32, l = i % 32;
-    switch (dtype) {
-    case MARTLET_Q4_0: return nibble_at(one, NULL, i, row);
-    case MARTLET_Q4_1: return nibble_at(two, NULL, i, row);
-    case MARTLET_Q5_0: return nibble_at(one + 4 * ROWS, one, i, row);
-    case MARTLET_Q5_1: return nibble_at(two + 4 * ROWS, two, i, row);
-    case MARTLET_Q8_0: return (int8_t)byte_at(one, i, row) + 128;
-    case MARTLET_Q4_K:
-    case MARTLET_Q5_K: {
-        const bool fifths = dtype == MARTLET_Q5_K;
-        const int byte = byte_at(two + (fifths ? 44 : 12) * ROWS, 32 * (j / 2) + l, row);
-        const int fifth = fifths ? byte_at(two + 12 * ROWS, l, row) >> j & 1 : 0;
-        return (j % 2 ? byte >> 4 : byte & 15) | fifth << 4;
-    }
-    default: return quant_q6_k(block, i, row);
-    }
-}
-
 void martlet_multiply_int8_scalar(
     const martlet_matrix *w, size_t first, size_t last, const void *packed, size_t rows, const float *_Nullable bias,
     float *y, size_t stride) {

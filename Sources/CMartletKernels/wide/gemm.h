@@ -104,7 +104,7 @@ MARTLET_INLINE void multiply_block(
 #undef MARTLET_HEIGHT
 }
 
-/// All blocks of a chunk times `panels` tiles; x: the chunk's first column of the tiles.
+/// Blocks [first, last) of the activations, columns [k, k + count), times `panels` tiles.
 MARTLET_INLINE void multiply_blocks(
     const size_t panels, const martlet_matrix *w, const float *tiles, size_t k, size_t count, const float *packed,
     size_t rows, size_t first, size_t last, float *sums, prefetch ahead) {
@@ -114,18 +114,6 @@ MARTLET_INLINE void multiply_blocks(
         const float *x = packed + start * w->columns + k * height;
         multiply_block(panels, height, tiles, count, x, sums + (start - base) * ROWS, ahead);
         start = next;
-    }
-}
-
-void MARTLET_SET(finish)(
-    const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
-    size_t stride) {
-    const size_t column = panel * ROWS, width = w->rows - column < ROWS ? w->rows - column : ROWS;
-    for (size_t row = 0; row < rows; row++) {
-        for (size_t i = 0; i < width; i++) {
-            const float sum = sums[row * ROWS + i];
-            y[row * stride + column + i] = bias ? sum + bias[column + i] : sum;
-        }
     }
 }
 
@@ -155,7 +143,7 @@ static void multiply_chunk(
         }
     }
     for (size_t p = 0; p < panels; p++) {
-        MARTLET_SET(finish)(w, panel + p, sums[p], end - base, bias, y + base * stride, stride);
+        finish(w, panel + p, sums[p], end - base, bias, y + base * stride, stride);
     }
 }
 

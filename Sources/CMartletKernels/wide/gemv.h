@@ -81,7 +81,7 @@ MARTLET_INLINE void multiply_rows(
             multiply_panels(dtype, 1, height, w, panel, x, sums);
         }
         for (size_t p = 0; p < panels; p++) {
-            MARTLET_SET(finish)(w, panel + p, sums + p * height * ROWS, height, bias, y, stride);
+            finish(w, panel + p, sums + p * height * ROWS, height, bias, y, stride);
         }
     }
 }

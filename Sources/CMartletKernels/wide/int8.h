@@ -42,9 +42,10 @@ MARTLET_INLINE void store_fours(const __m128i four[_Nonnull 4], uint8_t *target)
 /// Sixteen columns from column 16 * half of the 32 on.
 MARTLET_INLINE void take_half(const martlet_dtype dtype, columns *c, const size_t half, uint8_t *target) {
     for (size_t l = 0; l < 16; l += 4) {
-        const __m128i four[4] = {
-            take_quants(dtype, c, half, l), take_quants(dtype, c, half, l + 1), take_quants(dtype, c, half, l + 2),
-            take_quants(dtype, c, half, l + 3)};
+        __m128i four[4];
+        // One after the other: a column's fifth bits are used up when it is taken.
+#pragma clang loop unroll(full)
+        for (size_t i = 0; i < 4; i++) four[i] = take_quants(dtype, c, half, l + i);
         store_fours(four, target + l * ROWS);
     }
 }
@@ -154,7 +155,7 @@ MARTLET_INLINE void multiply_all(
                         dtype, height, &t, count, packed, chunk + start, k, w->columns, totals + start * ROWS);
                 }
             }
-            martlet_finish_avx2(w, panel, totals, some, bias, y + chunk * stride, stride);
+            finish(w, panel, totals, some, bias, y + chunk * stride, stride);
         }
     }
 }

@@ -142,6 +142,19 @@ MARTLET_INLINE lanes take_column(const martlet_dtype dtype, columns *c, const si
     }
 }
 
+/// Stores the sums of one panel, [rows][16], with the bias added; past the last row of w nothing.
+static inline void finish(
+    const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
+    size_t stride) {
+    const size_t column = panel * ROWS, width = w->rows - column < ROWS ? w->rows - column : ROWS;
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t i = 0; i < width; i++) {
+            const float sum = sums[row * ROWS + i];
+            y[row * stride + column + i] = bias ? sum + bias[column + i] : sum;
+        }
+    }
+}
+
 #pragma clang assume_nonnull end
 
 #endif
