@@ -1,5 +1,6 @@
 """One server process: started on a free port, watched while it starts, stopped at the end."""
 
+import base64
 import os
 import pathlib
 import re
@@ -69,6 +70,17 @@ class Server:
 
     def log(self):
         return pathlib.Path(self.log_file.name).read_text(errors="replace")
+
+    def ask(self, text, picture=None, form="PNG", **more):
+        """One greedy question, with the bytes of a picture before it; the message of the reply."""
+        parts = [{"type": "text", "text": text}]
+        if picture:
+            url = f"data:image/{form.lower()};base64,{base64.b64encode(picture).decode()}"
+            parts.insert(0, {"type": "image_url", "image_url": {"url": url}})
+        body = {"model": MODEL, "messages": [{"role": "user", "content": parts}], "temperature": 0, "max_tokens": 64}
+        answer = self.http.post("/v1/chat/completions", json={**body, **more})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["choices"][0]["message"]
 
     def metrics(self):
         """`/metrics` through Prometheus' own parser: (name, labels without the model's) -> value."""

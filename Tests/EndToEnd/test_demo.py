@@ -1,32 +1,18 @@
 """The demo model gives right answers on every backend: 40 held-out screens, each tap inside its target."""
 
-import base64
 import pathlib
 import sys
 
 import pytest
 
 from conftest import users_page
-from server import MODEL
+from server import HERE
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "Tools/demo-model"))
+sys.path.append(str(HERE.parents[1] / "Tools/demo-model"))
 
 import cases
 
 SCREENS = cases.held_out(60)
-
-
-def reply(server, text, picture=None, **more):
-    parts = [{"type": "text", "text": text}]
-    if picture:
-        url = "data:image/png;base64," + base64.b64encode(picture).decode()
-        parts.insert(0, {"type": "image_url", "image_url": {"url": url}})
-    return server.http.post("/v1/chat/completions", json={
-        "model": MODEL, "messages": [{"role": "user", "content": parts}], "temperature": 0, "max_tokens": 64, **more,
-    }).json()["choices"][0]["message"]
-
-
 BACKENDS = ["demo", "demo-scalar"] + ["demo-avx2"] * ("avx2" in pathlib.Path("/proc/cpuinfo").read_text())
 
 
@@ -37,7 +23,7 @@ def test_each_tap_lands_inside_its_target(servers, backend):
     assert len(asked) == 40
     missed = []
     for case in asked:
-        said = reply(servers[backend], case.question, case.encoded())["content"]
+        said = servers[backend].ask(case.question, case.encoded())["content"]
         if not cases.judge(case, said).right:
             missed.append((case.name, case.question, said))
     assert not missed, missed
@@ -46,10 +32,10 @@ def test_each_tap_lands_inside_its_target(servers, backend):
 @pytest.mark.parametrize("question", ["你是谁?", "Who are you?"])
 def test_it_says_what_it_is(servers, question):
     server = servers["demo"]
-    said = reply(server, question, return_reasoning=True)
+    said = server.ask(question, return_reasoning=True)
     assert "autoglm-phone-tiny" in said["content"] and "<" not in said["content"]
     assert said["reasoning"] and "<think>" not in said["reasoning"]
-    whole = reply(server, question)["content"]
+    whole = server.ask(question)["content"]
     assert whole.startswith("<think>") and "autoglm-phone-tiny" in whole
 
 
@@ -65,5 +51,5 @@ def test_the_users_page(servers, streaming):
     ("swipe up", {"call": "do", "action": "Swipe", "start": [500, 700], "end": [500, 300]}),
 ])
 def test_the_other_actions(servers, question, action):
-    said = reply(servers["demo"], question, SCREENS[0].encoded())["content"]
+    said = servers["demo"].ask(question, SCREENS[0].encoded())["content"]
     assert cases.action_of(said) == action

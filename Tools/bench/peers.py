@@ -9,6 +9,7 @@ spread is given. Prints a table of ratios and writes everything as JSON below be
 
 import argparse
 import asyncio
+import functools
 import json
 import os
 import pathlib
@@ -99,11 +100,13 @@ async def measure(peer, seed):
         await stream(client, peer, shared + prompt(16), 4)
         times = sorted(first for first, _ in await asyncio.gather(
             *(stream(client, peer, shared + prompt(16), 16) for _ in range(16))))
+        # By nearest rank, the last of 16.
         figures["16 streams behind a shared prefix of 480, TTFT p95, seconds"] = times[-1]
     return figures
 
 
-def compare(options, model):
+def compare(options, model, keep):
+    """The rounds of one file of weights; `keep` is told of them after each, so that a stop loses one at most."""
     names = {"martlet": options.martlet, "llama-fa-on": options.llama, "llama-fa-off": options.llama}
     rounds = {name: [] for name in names}
     for index in range(options.rounds):
@@ -115,6 +118,7 @@ def compare(options, model):
                 rounds[name].append(asyncio.run(measure(peer, index)))
             finally:
                 peer.stop()
+            keep(rounds)
     print(file=sys.stderr)
     print(f"\n### {pathlib.Path(model).name}\n\n| work | Martlet | llama-server | ratio |\n|---|---|---|---|")
     for key in rounds["martlet"][0]:
@@ -128,7 +132,6 @@ def compare(options, model):
             digits = 2 if max(values) < 10 else 0
             texts.append(f"{medians[name]:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})")
         print(f"| {key} | {texts[0]} | {texts[1]}, {best[6:]} | **{theirs / mine if is_time else mine / theirs:.2f}** |")
-    return rounds
 
 
 def main():
@@ -143,11 +146,16 @@ def main():
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout
     print(f"{cpu}, {options.threads} threads, {platform.system()}; Martlet {commit.strip()}; medians of {options.rounds} "
           "rounds in turns (least to greatest); llama-server at the better of its two settings of flash attention")
-    results = {pathlib.Path(model).name: compare(options, model) for model in options.models}
-    folder = ROOT / "benchmarks/results"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"peers-{commit.strip()}.json"
-    path.write_text(json.dumps({"cpu": cpu, "threads": options.threads, "results": results}, indent=1) + "\n")
+    path = ROOT / f"benchmarks/results/peers-{commit.strip()}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    results = {}
+
+    def keep(name, rounds):
+        results[name] = rounds
+        path.write_text(json.dumps({"cpu": cpu, "threads": options.threads, "results": results}, indent=1) + "\n")
+
+    for model in options.models:
+        compare(options, model, functools.partial(keep, pathlib.Path(model).name))
     print(f"\nwritten: {path.relative_to(ROOT)}")
 
 

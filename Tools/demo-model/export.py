@@ -20,40 +20,7 @@ import model
 import vocabulary
 
 # The behaviour of GLM-4.1V's chat template (MODEL.md 5.1).
-TEMPLATE = """\
-[gMASK]<sop>
-{%- for turn in messages %}
-    {%- if turn.role == 'system' %}
-        {{- '<|system|>\\n' }}
-        {{- turn.content }}
-    {%- elif turn.role == 'user' %}
-        {{- '<|user|>\\n' }}
-        {%- if turn.content is string %}
-            {{- turn.content }}
-        {%- else %}
-            {%- for part in turn.content %}
-                {%- if part.type == 'video' or 'video' in part %}
-                    {{- '<|begin_of_video|><|video|><|end_of_video|>' }}
-                {%- elif part.type == 'image' or 'image' in part %}
-                    {{- '<|begin_of_image|><|image|><|end_of_image|>' }}
-                {%- elif part.type == 'text' %}
-                    {{- part.text }}
-                {%- endif %}
-            {%- endfor %}
-        {%- endif %}
-    {%- elif turn.role == 'assistant' %}
-        {{- '<|assistant|>' }}
-        {%- if turn.metadata %}
-            {{- turn.metadata }}
-        {%- endif %}
-        {{- '\\n' }}
-        {{- turn.content }}
-    {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|assistant|>\\n' }}
-{%- endif %}
-"""
+TEMPLATE = pathlib.Path(__file__).resolve().parents[1] / "reference/glm4v_chat_template.jinja"
 
 
 def export(work, folder, earlier=None, share=0):
@@ -80,7 +47,7 @@ def export(work, folder, earlier=None, share=0):
         "size": {"shortest_edge": 12544, "longest_edge": 2 * draw.PIXELS}, "do_rescale": True, "patch_size": 14,
         "temporal_patch_size": 2, "merge_size": 2, "image_mean": list(model.MEAN), "image_std": list(model.STD),
         "image_processor_type": "Glm4vImageProcessor", "processor_class": "Glm4vProcessor"})
-    (folder / "chat_template.jinja").write_text(TEMPLATE, "utf-8")
+    shutil.copyfile(TEMPLATE, folder / "chat_template.jinja")
     halves = {name: value.detach().to(torch.bfloat16).contiguous() for name, value in sorted(weights.items())
               if not name.startswith("head.")}  # the tower's own head is for training alone
     save_file(halves, str(folder / "model.safetensors"), metadata={"format": "pt"})

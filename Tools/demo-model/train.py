@@ -156,8 +156,8 @@ def align(w, writer):
         key.copy_(query.view(model.KV_HEADS, -1, model.HEAD, model.HIDDEN)[:, 0].reshape(key.shape))
 
 
-def lose(options, w, writer, screens, rng, step):
-    """The loss of one step of one worker, and the step's row of the log."""
+def lose(options, vision, w, writer, screens, rng, step):
+    """The loss of one step of one worker, and the step's row of the log; `vision` is model.vision or its compiled form."""
     warm = step < options.tower
     pixels, things = screens.batch(rng, options.batch * (2 if warm else 1), 4 if step < 300 else None)
     rows, columns = pixels.shape[1] // 14, pixels.shape[2] // 14
@@ -181,22 +181,11 @@ def lose(options, w, writer, screens, rng, step):
     return loss, [*row, reply.item(), leading, rest, pointing.item()]
 
 
-def vision(w, patches, rows, columns):
-    global COMPILED
-    if COMPILED is None:
-        COMPILED = torch.compile(model.vision) if COMPILE else model.vision
-    return COMPILED(w, patches, rows, columns)
-
-
-COMPILED, COMPILE = None, True
-
-
 def work(worker, options, shared, writer, meeting):
     """One worker's life: its own pictures, the common weights."""
-    global COMPILE
-    COMPILE = options.compile
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    vision = torch.compile(model.vision) if options.compile else model.vision
     w = {name: value.requires_grad_() for name, value in shared.weights.items()}
     screens = Screens(options.pictures)
     log = open(os.path.join(options.work, "log.csv"), "a", newline="") if worker == 0 else None
@@ -209,10 +198,12 @@ def work(worker, options, shared, writer, meeting):
         rng = random.Random((options.seed * 1_000_003 + step) * 64 + worker)
         random.seed(step * 64 + worker)
         rate = options.rate * min(1, (step + 1) / 30, (options.steps - step) / max(1, options.cooldown))
-        if step == options.tower and worker == 0:
-            align(shared.weights, writer)
+        if step == options.tower:
+            meeting.wait()  # the others still change their share of the weights
+            if worker == 0:
+                align(shared.weights, writer)
         meeting.wait()
-        loss, row = lose(options, w, writer, screens, rng, step)
+        loss, row = lose(options, vision, w, writer, screens, rng, step)
         loss.backward()
         with torch.no_grad():
             for name, value in w.items():

@@ -34,40 +34,7 @@ ADDED = [
 END = [289, 296, 298, 308]
 
 # The behaviour of MODEL.md 5.1, in words of our own.
-TEMPLATE = """\
-[gMASK]<sop>
-{%- for turn in messages %}
-    {%- if turn.role == 'system' %}
-        {{- '<|system|>\\n' }}
-        {{- turn.content }}
-    {%- elif turn.role == 'user' %}
-        {{- '<|user|>\\n' }}
-        {%- if turn.content is string %}
-            {{- turn.content }}
-        {%- else %}
-            {%- for part in turn.content %}
-                {%- if part.type == 'video' or 'video' in part %}
-                    {{- '<|begin_of_video|><|video|><|end_of_video|>' }}
-                {%- elif part.type == 'image' or 'image' in part %}
-                    {{- '<|begin_of_image|><|image|><|end_of_image|>' }}
-                {%- elif part.type == 'text' %}
-                    {{- part.text }}
-                {%- endif %}
-            {%- endfor %}
-        {%- endif %}
-    {%- elif turn.role == 'assistant' %}
-        {{- '<|assistant|>' }}
-        {%- if turn.metadata %}
-            {{- turn.metadata }}
-        {%- endif %}
-        {{- '\\n' }}
-        {{- turn.content }}
-    {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|assistant|>\\n' }}
-{%- endif %}
-"""
+TEMPLATE = pathlib.Path(__file__).with_name("glm4v_chat_template.jinja")
 
 
 def byte_alphabet():
@@ -169,7 +136,7 @@ def main():
     write("preprocessor_config.json", preprocessor())
     write("tokenizer.json", tokenizer())
     write("tokenizer_config.json", tokenizer_settings())
-    (directory / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
+    (directory / "chat_template.jinja").write_text(TEMPLATE.read_text("utf-8"), encoding="utf-8")
 
 
 if __name__ == "__main__":

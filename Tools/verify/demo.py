@@ -6,7 +6,6 @@ training. Prints each figure with its bar, and "demo: planned N, run N, passed N
 """
 
 import argparse
-import base64
 import concurrent.futures
 import pathlib
 import random
@@ -40,23 +39,11 @@ class Figures:
         self.show(name, right >= bar * of, f"{right} of {of}, {right / of:.1%} (at least {bar:.1%})")
 
 
-def ask(server, text, picture=None, form="PNG", **more):
-    """One question; the message of the reply."""
-    parts = [{"type": "text", "text": text}]
-    if picture:
-        address = f"data:image/{form.lower()};base64,{base64.b64encode(picture).decode()}"
-        parts.insert(0, {"type": "image_url", "image_url": {"url": address}})
-    body = {"model": MODEL, "messages": [{"role": "user", "content": parts}], "temperature": 0, "max_tokens": 64}
-    answer = server.http.post("/v1/chat/completions", json={**body, **more})
-    assert answer.status_code == 200, answer.text
-    return answer.json()["choices"][0]["message"]
-
-
 def replies_to(server, asked, form="PNG"):
     """The replies to cases, some at a time; a line of progress on the way."""
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         replies = []
-        for reply in pool.map(lambda case: ask(server, case.question, case.encoded(form), form)["content"], asked):
+        for reply in pool.map(lambda case: server.ask(case.question, case.encoded(form), form)["content"], asked):
             replies.append(reply)
             if sys.stderr.isatty() and len(replies) % 10 == 0:
                 print(f"\r{len(replies)} of {len(asked)} ", end="", file=sys.stderr, flush=True)
@@ -118,8 +105,8 @@ def identity(figures, server):
     right = asked = longest = 0
     for language, (questions, _, _) in words.IDENTITY.items():
         for question in questions:
-            whole = ask(server, question)["content"]
-            apart = ask(server, question, return_reasoning=True)
+            whole = server.ask(question)["content"]
+            apart = server.ask(question, return_reasoning=True)
             thought, answer = apart.get("reasoning") or "", apart["content"] or ""
             longest = max(longest, tokens(thought))
             kind = "演示" if language == "zh" else "demonstration"
@@ -128,7 +115,7 @@ def identity(figures, server):
             asked += 1
     figures.share("identity: says what it is, the thought apart", right, asked, 1.0)
     figures.show("identity: length of the thought", 0 < longest <= 24, f"at most {longest} tokens (24)")
-    print("     你是谁? ->", ask(server, "你是谁?")["content"])
+    print("     你是谁? ->", server.ask("你是谁?")["content"])
     root = server.http.get("/v1/models").json()["data"][0]
     figures.show("/v1/models and the log say which model it is",
                  root["id"] == MODEL and "autoglm-phone-tiny" in root["root"] and "autoglm-phone-tiny" in server.log(),
