@@ -73,10 +73,10 @@ def single(rng, objects):
     return asked, words.reply(thought, action), thing
 
 
-def course(rng, objects, longest=4):
+def course(rng, objects):
     """A task of some steps, a number of which are done: (task, earlier replies, reply due now, its target or None)."""
     language = rng.choice(["zh", "en"])
-    count = rng.choice([1, 2, 2, 3, 3, 4][:longest + 2])
+    count = rng.choice([1, 2, 2, 3, 3, 4])
     done = rng.randint(0, count)
     steps = [words.step_about(rng, language, objects if index == done else elsewhere(rng), count == 1)
              for index in range(count)]
