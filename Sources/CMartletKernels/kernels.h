@@ -108,8 +108,12 @@ static inline const float *martlet_int8_scales(const int8_t *row, size_t columns
     return (const float *)(const void *)(row + columns);
 }
 
-static inline const int32_t *martlet_int8_sums(const int8_t *row, size_t columns) {
-    return (const int32_t *)(const void *)(row + columns + columns / 8);
+static inline const float *martlet_int8_sums(const int8_t *row, size_t columns) {
+    return martlet_int8_scales(row, columns) + columns / 32;
+}
+
+static inline const float *martlet_int8_halves(const int8_t *row, size_t columns) {
+    return martlet_int8_sums(row, columns) + columns / 32;
 }
 
 /// Bytes of a panel of this many columns.

@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "lanes.h"
 #include "reduction.h"
@@ -12,7 +13,7 @@
 #pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
 #define MARTLET_SET(name) martlet_##name##_avx2
-// Rows of activations in registers at once: 3 x 2 integer and 3 x 2 other sums of 16 registers.
+// Rows of activations in registers at once: 3 x 2 partial sums and 3 x 2 totals of 16 registers.
 #define MARTLET_BLOCK 3
 #include "../wide/int8.h"
 
@@ -23,8 +24,8 @@ static int32_t sum_of_16(__m128i quants) {
     return _mm_cvtsi128_si32(sums) + _mm_extract_epi16(sums, 4) - 16 * 128;
 }
 
-/// A group of 32; gives its scale.
-static float quantize_group(const float *x, int8_t *quants, int32_t *sums) {
+/// A group of 32, the sum of its quants and of the first half of them; gives its scale.
+static float quantize_group(const float *x, int8_t *quants, float *sum, float *half) {
     const __m256 sign = _mm256_set1_ps(-0.0f), largest = _mm256_set1_ps(FLT_MAX);
     __m256 v[4], magnitudes = _mm256_setzero_ps(), finite = _mm256_castsi256_ps(_mm256_set1_epi32(-1));
     for (size_t i = 0; i < 4; i++) {
@@ -37,7 +38,7 @@ static float quantize_group(const float *x, int8_t *quants, int32_t *sums) {
     const bool is_finite = _mm256_movemask_ps(finite) == 0xFF;
     if (!is_finite || magnitude < 127 / FLT_MAX) {
         memset(quants, 0, 32);
-        sums[0] = sums[1] = 0;
+        *sum = *half = 0;
         return is_finite ? magnitude / 127 : NAN;
     }
     const __m256 inverse = _mm256_set1_ps(127 / magnitude);
@@ -47,8 +48,9 @@ static float quantize_group(const float *x, int8_t *quants, int32_t *sums) {
     const __m256i high = _mm256_permute4x64_epi64(_mm256_packs_epi32(words[2], words[3]), 0xD8);
     const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
     _mm256_storeu_si256((__m256i *)quants, bytes);
-    sums[0] = sum_of_16(_mm256_castsi256_si128(bytes));
-    sums[1] = sum_of_16(_mm256_extracti128_si256(bytes, 1));
+    const int32_t first = sum_of_16(_mm256_castsi256_si128(bytes));
+    *half = (float)first;
+    *sum = (float)(first + sum_of_16(_mm256_extracti128_si256(bytes, 1)));
     return magnitude / 127;
 }
 
@@ -56,8 +58,11 @@ void martlet_quantize_rows_avx2(const float *x, size_t stride, size_t rows, size
     for (size_t row = 0; row < rows; row++, x += stride) {
         int8_t *quants = (int8_t *)packed + row * martlet_int8_row_bytes(columns);
         float *scales = (float *)martlet_int8_scales(quants, columns);
-        int32_t *sums = (int32_t *)martlet_int8_sums(quants, columns);
-        for (size_t k = 0; k < columns; k += 32) scales[k / 32] = quantize_group(x + k, quants + k, sums + k / 16);
+        float *sums = (float *)martlet_int8_sums(quants, columns);
+        float *halves = (float *)martlet_int8_halves(quants, columns);
+        for (size_t k = 0; k < columns; k += 32) {
+            scales[k / 32] = quantize_group(x + k, quants + k, sums + k / 32, halves + k / 32);
+        }
     }
 }
 

@@ -16,11 +16,6 @@ typedef struct lanes {
     __m256 low, high;
 } lanes;
 
-/// Sixteen words of fifth bits, the next column's lowest.
-typedef struct fifths {
-    __m256i low, high;
-} fifths;
-
 MARTLET_INLINE lanes load_f32(const float *p) {
     return (lanes){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
 }
@@ -57,6 +52,19 @@ MARTLET_INLINE lanes times_minus(lanes a, lanes b, lanes c) {
     return (lanes){_mm256_fmsub_ps(a.low, b.low, c.low), _mm256_fmsub_ps(a.high, b.high, c.high)};
 }
 
+/// c - a * b, rounded once.
+MARTLET_INLINE lanes minus_times(lanes a, lanes b, lanes c) {
+    return (lanes){_mm256_fnmadd_ps(a.low, b.low, c.low), _mm256_fnmadd_ps(a.high, b.high, c.high)};
+}
+
+MARTLET_INLINE lanes plus(lanes a, lanes b) {
+    return (lanes){_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+
+MARTLET_INLINE lanes minus(lanes a, lanes b) {
+    return (lanes){_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+
 /// x in every lane.
 MARTLET_INLINE lanes broadcast(const float *x) {
     const __m256 value = _mm256_broadcast_ss(x);
@@ -70,55 +78,109 @@ MARTLET_INLINE lanes from_bytes(__m128i bytes) {
         _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes)))};
 }
 
-MARTLET_INLINE fifths load_fifths(const void *p) {
-    const __m256i *words = p;
-    return (fifths){_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};
-}
-
-/// 16 where the next fifth bit of a row is set, 0 elsewhere; the bits are used up.
-MARTLET_INLINE __m128i take_fifths(fifths *bits) {
-    const __m256i one = _mm256_set1_epi32(1);
-    const __m256i words = _mm256_packs_epi32(_mm256_and_si256(bits->low, one), _mm256_and_si256(bits->high, one));
-    const __m256i ordered = _mm256_permute4x64_epi64(words, 0xD8);
-    bits->low = _mm256_srli_epi32(bits->low, 1);
-    bits->high = _mm256_srli_epi32(bits->high, 1);
-    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
-    return _mm_slli_epi16(bytes, 4);
-}
-
 // MARK: Integers
 
-/// Sixteen sums.
+/// Sixteen words: one a row, or four bytes of each row.
 typedef struct ints {
     __m256i low, high;
 } ints;
 
-MARTLET_INLINE ints broadcast_int(int x) { return (ints){_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+MARTLET_INLINE ints load_ints(const void *p) {
+    const __m256i *words = p;
+    return (ints){_mm256_loadu_si256(words), _mm256_loadu_si256(words + 1)};
+}
 
 MARTLET_INLINE lanes from_ints(ints x) { return (lanes){_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)}; }
 
-/// a + w . x of eight rows: four bytes each of w, of at most 7 bits, and the four of x in every lane.
-MARTLET_INLINE __m256i add_products_8(__m256i a, __m256i w, __m256i x) {
-    return _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
+MARTLET_INLINE ints add_ints(ints a, ints b) {
+    return (ints){_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
 }
 
-/// sums += w . x: of each row four unsigned bytes, w: [16][4]; x: four signed bytes. `whole`: the bytes of w may have
-/// eight bits, whose products are added by halves, since 16 bits hold no two of them.
-MARTLET_INLINE ints add_products(ints sums, const uint8_t *w, const int8_t *x, const bool whole) {
+/// The words of x `count` bits down, each byte of them under `mask`.
+MARTLET_INLINE ints bits_of(ints x, size_t count, char mask) {
+    const __m256i bits = _mm256_set1_epi8(mask);
+    return (ints){
+        _mm256_and_si256(_mm256_srli_epi32(x.low, (int)count), bits),
+        _mm256_and_si256(_mm256_srli_epi32(x.high, (int)count), bits)};
+}
+
+/// Both, `upper` 4 bits up.
+MARTLET_INLINE ints joined(ints lower, ints upper) {
+    return (ints){
+        _mm256_or_si256(lower.low, _mm256_slli_epi32(upper.low, 4)),
+        _mm256_or_si256(lower.high, _mm256_slli_epi32(upper.high, 4))};
+}
+
+MARTLET_INLINE __m256i spread_bits_8(__m256i words, size_t first) {
+    const __m256i four = _mm256_and_si256(_mm256_srli_epi32(words, (int)first), _mm256_set1_epi32(15));
+    const __m256i spread = _mm256_mullo_epi32(four, _mm256_set1_epi32(1 | 1 << 7 | 1 << 14 | 1 << 21));
+    return _mm256_and_si256(spread, _mm256_set1_epi8(1));
+}
+
+/// Bit `first + i` of a word as byte i, for four.
+MARTLET_INLINE ints spread_bits(ints words, size_t first) {
+    return (ints){spread_bits_8(words.low, first), spread_bits_8(words.high, first)};
+}
+
+MARTLET_INLINE ints minus_bytes(ints x, char y) {
+    const __m256i bytes = _mm256_set1_epi8(y);
+    return (ints){_mm256_sub_epi8(x.low, bytes), _mm256_sub_epi8(x.high, bytes)};
+}
+
+/// Byte `i` of each word, with its sign.
+MARTLET_INLINE lanes from_byte_of(ints x, const size_t i) {
+    const int up = (int)(24 - 8 * i);
+    return (lanes){
+        _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(x.low, up), 24)),
+        _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(x.high, up), 24))};
+}
+
+// MARK: Products of bytes
+
+/// Sums of products on their way: of each row two, of 16 bits.
+typedef struct partial {
+    __m256i low, high;
+} partial;
+
+enum {
+    /// What the bytes of signed quants have more when they are multiplied.
+    SIGNED_ZERO = 0,
+};
+
+/// Fours of quants of so many bits whose products a partial sum holds: 2 * 15 * 127 * 8, 2 * 31 * 127 * 4,
+/// 2 * 63 * 127 * 2 and 2 * 128 * 127 fit 16 bits.
+MARTLET_INLINE size_t fours_of_partial(size_t bits) { return bits == 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1; }
+
+MARTLET_INLINE ints to_ints(partial sums) {
+    const __m256i one = _mm256_set1_epi16(1);
+    return (ints){_mm256_madd_epi16(sums.low, one), _mm256_madd_epi16(sums.high, one)};
+}
+
+/// Signed quants as `add_products` takes them.
+MARTLET_INLINE ints without_signs(ints w) { return (ints){_mm256_abs_epi8(w.low), _mm256_abs_epi8(w.high)}; }
+
+MARTLET_INLINE partial add_partial(const bool starts, partial sums, __m256i low, __m256i high) {
+    if (starts) return (partial){low, high};
+    return (partial){_mm256_add_epi16(sums.low, low), _mm256_add_epi16(sums.high, high)};
+}
+
+MARTLET_INLINE __m256i broadcast_four(const int8_t *x) {
     int32_t word;
     __builtin_memcpy(&word, x, sizeof word);
-    const __m256i four = _mm256_set1_epi32(word);
-    const __m256i low = _mm256_loadu_si256((const __m256i *)w), high = _mm256_loadu_si256((const __m256i *)(w + 32));
-    if (!whole) return (ints){add_products_8(sums.low, low, four), add_products_8(sums.high, high, four)};
-    const __m256i mask = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1), sixteen = _mm256_set1_epi16(16);
-    const __m256i low_lower = _mm256_and_si256(low, mask), high_lower = _mm256_and_si256(high, mask);
-    const __m256i low_upper = _mm256_and_si256(_mm256_srli_epi16(low, 4), mask);
-    const __m256i high_upper = _mm256_and_si256(_mm256_srli_epi16(high, 4), mask);
-    sums.low = _mm256_add_epi32(sums.low, _mm256_madd_epi16(_mm256_maddubs_epi16(low_lower, four), one));
-    sums.high = _mm256_add_epi32(sums.high, _mm256_madd_epi16(_mm256_maddubs_epi16(high_lower, four), one));
-    sums.low = _mm256_add_epi32(sums.low, _mm256_madd_epi16(_mm256_maddubs_epi16(low_upper, four), sixteen));
-    sums.high = _mm256_add_epi32(sums.high, _mm256_madd_epi16(_mm256_maddubs_epi16(high_upper, four), sixteen));
-    return sums;
+    return _mm256_set1_epi32(word);
+}
+
+/// sums + w . x, or w . x when `starts`: of each row four bytes without signs; x: four signed bytes.
+MARTLET_INLINE partial add_products(const bool starts, partial sums, ints w, const int8_t *x) {
+    const __m256i four = broadcast_four(x);
+    return add_partial(starts, sums, _mm256_maddubs_epi16(w.low, four), _mm256_maddubs_epi16(w.high, four));
+}
+
+/// `add_products` of quants that had signs: `signs` is what `without_signs` was given.
+MARTLET_INLINE partial add_signed_products(const bool starts, partial sums, ints w, ints signs, const int8_t *x) {
+    const __m256i four = broadcast_four(x);
+    const __m256i low = _mm256_sign_epi8(four, signs.low), high = _mm256_sign_epi8(four, signs.high);
+    return add_partial(starts, sums, _mm256_maddubs_epi16(w.low, low), _mm256_maddubs_epi16(w.high, high));
 }
 
 #pragma clang attribute pop

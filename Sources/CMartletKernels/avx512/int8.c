@@ -8,7 +8,7 @@
 #pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
 #define MARTLET_SET(name) martlet_##name##_avx512
-// Rows of activations in registers at once: 8 integer and 8 other sums, so that products hide one another's latency.
+// Rows of activations in registers at once: 8 integer sums and 8 totals, so that products hide one another's latency.
 #define MARTLET_BLOCK 8
 #include "../wide/int8.h"
 

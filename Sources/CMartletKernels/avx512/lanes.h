@@ -15,11 +15,6 @@ typedef struct lanes {
     __m512 all;
 } lanes;
 
-/// Sixteen words of fifth bits, the next column's lowest.
-typedef struct fifths {
-    __m512i all;
-} fifths;
-
 MARTLET_INLINE lanes load_f32(const float *p) { return (lanes){_mm512_loadu_ps(p)}; }
 
 MARTLET_INLINE lanes load_f16(const void *p) {
@@ -45,39 +40,93 @@ MARTLET_INLINE lanes times_minus(lanes a, lanes b, lanes c) {
     return (lanes){_mm512_fmsub_ps(a.all, b.all, c.all)};
 }
 
+/// c - a * b, rounded once.
+MARTLET_INLINE lanes minus_times(lanes a, lanes b, lanes c) {
+    return (lanes){_mm512_fnmadd_ps(a.all, b.all, c.all)};
+}
+
+MARTLET_INLINE lanes plus(lanes a, lanes b) { return (lanes){_mm512_add_ps(a.all, b.all)}; }
+
+MARTLET_INLINE lanes minus(lanes a, lanes b) {
+    return (lanes){_mm512_sub_ps(a.all, b.all)};
+}
+
 /// x in every lane.
 MARTLET_INLINE lanes broadcast(const float *x) { return (lanes){_mm512_set1_ps(*x)}; }
 
 /// Sixteen signed bytes.
 MARTLET_INLINE lanes from_bytes(__m128i bytes) { return (lanes){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
 
-MARTLET_INLINE fifths load_fifths(const void *p) { return (fifths){_mm512_loadu_si512(p)}; }
-
-/// 16 where the next fifth bit of a row is set, 0 elsewhere; the bits are used up.
-MARTLET_INLINE __m128i take_fifths(fifths *bits) {
-    const __mmask16 is_set = _mm512_test_epi32_mask(bits->all, _mm512_set1_epi32(1));
-    bits->all = _mm512_srli_epi32(bits->all, 1);
-    return _mm_maskz_set1_epi8(is_set, 16);
-}
-
 // MARK: Integers
 
-/// Sixteen sums.
+/// Sixteen words: one a row, or four bytes of each row.
 typedef struct ints {
     __m512i all;
 } ints;
 
-MARTLET_INLINE ints broadcast_int(int x) { return (ints){_mm512_set1_epi32(x)}; }
+MARTLET_INLINE ints load_ints(const void *p) { return (ints){_mm512_loadu_si512(p)}; }
 
 MARTLET_INLINE lanes from_ints(ints x) { return (lanes){_mm512_cvtepi32_ps(x.all)}; }
 
-/// sums += w . x: of each row four unsigned bytes, w: [16][4]; x: four signed bytes. Sums are exact here whether or
-/// not w has `whole` bytes.
-MARTLET_INLINE ints add_products(ints sums, const uint8_t *w, const int8_t *x, const bool whole) {
-    (void)whole;
+MARTLET_INLINE ints add_ints(ints a, ints b) { return (ints){_mm512_add_epi32(a.all, b.all)}; }
+
+/// The words of x `count` bits down, each byte of them under `mask`.
+MARTLET_INLINE ints bits_of(ints x, size_t count, char mask) {
+    return (ints){_mm512_and_si512(_mm512_srli_epi32(x.all, (unsigned)count), _mm512_set1_epi8(mask))};
+}
+
+/// Both, `upper` 4 bits up.
+MARTLET_INLINE ints joined(ints lower, ints upper) {
+    return (ints){_mm512_or_si512(lower.all, _mm512_slli_epi32(upper.all, 4))};
+}
+
+/// Bit `first + i` of a word as byte i, for four.
+MARTLET_INLINE ints spread_bits(ints words, size_t first) {
+    const __m512i four = _mm512_and_si512(_mm512_srli_epi32(words.all, (unsigned)first), _mm512_set1_epi32(15));
+    const __m512i spread = _mm512_mullo_epi32(four, _mm512_set1_epi32(1 | 1 << 7 | 1 << 14 | 1 << 21));
+    return (ints){_mm512_and_si512(spread, _mm512_set1_epi8(1))};
+}
+
+MARTLET_INLINE ints minus_bytes(ints x, char y) { return (ints){_mm512_sub_epi8(x.all, _mm512_set1_epi8(y))}; }
+
+/// Byte `i` of each word, with its sign.
+MARTLET_INLINE lanes from_byte_of(ints x, const size_t i) {
+    return (lanes){_mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(x.all, (unsigned)(24 - 8 * i)), 24))};
+}
+
+// MARK: Products of bytes
+
+/// Sums of products on their way; here whole sums.
+typedef ints partial;
+
+enum {
+    /// What the bytes of signed quants have more when they are multiplied.
+    SIGNED_ZERO = 128,
+};
+
+/// Fours of quants of so many bits whose products a partial sum holds.
+MARTLET_INLINE size_t fours_of_partial(size_t bits) {
+    (void)bits;
+    return 8;
+}
+
+MARTLET_INLINE ints to_ints(partial sums) { return sums; }
+
+/// Signed quants as `add_products` takes them.
+MARTLET_INLINE ints without_signs(ints w) { return (ints){_mm512_xor_si512(w.all, _mm512_set1_epi8(-128))}; }
+
+/// sums + w . x, or w . x when `starts`: of each row four bytes without signs; x: four signed bytes.
+MARTLET_INLINE partial add_products(const bool starts, partial sums, ints w, const int8_t *x) {
     int32_t word;
     __builtin_memcpy(&word, x, sizeof word);
-    return (ints){_mm512_dpbusd_epi32(sums.all, _mm512_loadu_si512(w), _mm512_set1_epi32(word))};
+    const __m512i from = starts ? _mm512_setzero_si512() : sums.all;
+    return (partial){_mm512_dpbusd_epi32(from, w.all, _mm512_set1_epi32(word))};
+}
+
+/// `add_products` of quants that had signs: `signs` is what `without_signs` was given.
+MARTLET_INLINE partial add_signed_products(const bool starts, partial sums, ints w, ints signs, const int8_t *x) {
+    (void)signs;
+    return add_products(starts, sums, w, x);
 }
 
 #pragma clang attribute pop

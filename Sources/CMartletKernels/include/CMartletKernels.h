@@ -81,9 +81,9 @@ typedef void martlet_multiply_fn(
     const float *_Nullable bias, float *y, size_t stride);
 
 /// Activations of 8 bits for products with quantised weights (D7). Columns come in groups of 32 (Q6_K: 16, with the
-/// scale of their 32). A row lies as int8 [columns], f32 scales [columns / 32], int32 sums of every 16 quants
-/// [columns / 16].
-static inline size_t martlet_int8_row_bytes(size_t columns) { return columns + columns / 8 + columns / 4; }
+/// scale of their 32). A row lies as int8 quants [columns], f32 scales [columns / 32], sums of every 32 quants and sums
+/// of the first 16 of each, both f32 [columns / 32]: whole numbers.
+static inline size_t martlet_int8_row_bytes(size_t columns) { return columns + columns / 32 * 12; }
 
 /// Rows of 8-bit activations, one after the other; columns: a multiple of 32. The scale of a group is its greatest
 /// magnitude / 127, a quant is x * (127 / magnitude) rounded to even; a group that holds an infinity or a NaN has the

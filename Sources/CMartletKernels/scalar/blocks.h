@@ -21,9 +21,14 @@ static inline int byte_at(const uint8_t *items, size_t index, size_t row) {
     return items[index * ROWS + row];
 }
 
+/// Byte `index` of the quants at `items`, which lie in fours.
+static inline int quants_at(const uint8_t *items, size_t index, size_t row) {
+    return items[(index / 4 * ROWS + row) * 4 + index % 4];
+}
+
 /// Element `i` of a block of 32 of a 4- or 5-bit type, quants behind `quants` and fifth bits behind `high` or NULL.
 static inline int nibble_at(const uint8_t *quants, const uint8_t *_Nullable high, size_t i, size_t row) {
-    const int byte = byte_at(quants, i % 16, row);
+    const int byte = quants_at(quants, i % 16, row);
     int quant = i < 16 ? byte & 15 : byte >> 4;
     if (high) {
         uint32_t bits;
@@ -47,8 +52,8 @@ static inline void scale_and_minimum(const uint8_t *packed, size_t j, size_t row
 /// The quant without a sign, 0 through 63, of element `i` of a Q6_K block.
 static inline int quant_q6_k(const uint8_t *block, size_t i, size_t row) {
     const size_t half = i / 128, quarter = i % 128 / 32, l = i % 32;
-    const int byte = byte_at(block, 64 * half + 32 * (quarter % 2) + l, row);
-    const int upper = byte_at(block + 128 * ROWS, 32 * half + l, row) >> (2 * quarter) & 3;
+    const int byte = quants_at(block, 64 * half + 32 * (quarter % 2) + l, row);
+    const int upper = quants_at(block + 128 * ROWS, 32 * half + l, row) >> (2 * quarter) & 3;
     return (quarter < 2 ? byte & 15 : byte >> 4) | upper << 4;
 }
 
@@ -86,12 +91,12 @@ static inline int quant_at(martlet_dtype dtype, const uint8_t *block, size_t i, 
     case MARTLET_Q4_1: return nibble_at(two, NULL, i, row);
     case MARTLET_Q5_0: return nibble_at(one + 4 * ROWS, one, i, row);
     case MARTLET_Q5_1: return nibble_at(two + 4 * ROWS, two, i, row);
-    case MARTLET_Q8_0: return (int8_t)byte_at(one, i, row) + 128;
+    case MARTLET_Q8_0: return (int8_t)quants_at(one, i, row) + 128;
     case MARTLET_Q4_K:
     case MARTLET_Q5_K: {
         const bool fifths = dtype == MARTLET_Q5_K;
-        const int byte = byte_at(two + (fifths ? 44 : 12) * ROWS, 32 * (j / 2) + l, row);
-        const int fifth = fifths ? byte_at(two + 12 * ROWS, l, row) >> j & 1 : 0;
+        const int byte = quants_at(two + (fifths ? 44 : 12) * ROWS, 32 * (j / 2) + l, row);
+        const int fifth = fifths ? quants_at(two + 12 * ROWS, l, row) >> j & 1 : 0;
         return (j % 2 ? byte >> 4 : byte & 15) | fifth << 4;
     }
     default: return quant_q6_k(block, i, row);

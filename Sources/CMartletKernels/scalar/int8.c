@@ -10,7 +10,8 @@ void martlet_quantize_rows_scalar(const float *x, size_t stride, size_t rows, si
     for (size_t row = 0; row < rows; row++, x += stride) {
         int8_t *quants = (int8_t *)packed + row * martlet_int8_row_bytes(columns);
         float *scales = (float *)martlet_int8_scales(quants, columns);
-        int32_t *sums = (int32_t *)martlet_int8_sums(quants, columns);
+        float *sums = (float *)martlet_int8_sums(quants, columns);
+        float *halves = (float *)martlet_int8_halves(quants, columns);
         for (size_t k = 0; k < columns; k += 32) {
             float magnitude = 0;
             for (size_t i = 0; i < 32; i++) {
@@ -22,10 +23,11 @@ void martlet_quantize_rows_scalar(const float *x, size_t stride, size_t rows, si
             // Below this the reciprocal is no longer finite; such a group is nothing.
             const float inverse = is_finite && magnitude >= 127 / FLT_MAX ? 127 / magnitude : 0;
             scales[k / 32] = is_finite ? magnitude / 127 : NAN;
-            sums[k / 16] = sums[k / 16 + 1] = 0;
+            sums[k / 32] = halves[k / 32] = 0;
             for (size_t i = 0; i < 32; i++) {
                 quants[k + i] = inverse > 0 ? (int8_t)lrintf(x[k + i] * inverse) : 0;
-                sums[(k + i) / 16] += quants[k + i];
+                sums[k / 32] += quants[k + i];
+                if (i < 16) halves[k / 32] += quants[k + i];
             }
         }
     }
@@ -41,20 +43,21 @@ void martlet_multiply_int8_scalar(
     for (size_t row = 0; row < rows; row++) {
         const int8_t *x = martlet_int8_quants(packed, row, columns);
         const float *scales = martlet_int8_scales(x, columns);
-        const int32_t *sums = martlet_int8_sums(x, columns);
+        const float *sums = martlet_int8_sums(x, columns), *halves = martlet_int8_halves(x, columns);
         for (size_t i = first * ROWS; i < end; i++) {
             const uint8_t *panel = panels + i / ROWS * martlet_panel_bytes(w->dtype, columns);
             float sum = 0;
             for (size_t k = 0; k < columns; k += width) {
                 const uint8_t *block = panel + k / elements * bytes;
                 const group g = group_at(w->dtype, block, k % elements, i % ROWS);
-                const int32_t all = width == 16 ? sums[k / 16] : sums[k / 16] + sums[k / 16 + 1];
-                int32_t products = -martlet_quant_zero(w->dtype) * all;
+                const float half = k % 32 == 0 ? halves[k / 32] : sums[k / 32] - halves[k / 32];
+                const float all = width == 16 ? half : sums[k / 32];
+                int32_t products = -martlet_quant_zero(w->dtype) * (int32_t)all;
                 for (size_t l = 0; l < width; l++) {
                     products += quant_at(w->dtype, block, (k + l) % elements, i % ROWS) * x[k + l];
                 }
                 sum = fmaf(g.scale * scales[k / 32], (float)products, sum);
-                if (martlet_has_minimum(w->dtype)) sum = fmaf(g.minimum * scales[k / 32], (float)all, sum);
+                if (martlet_has_minimum(w->dtype)) sum = fmaf(g.minimum * scales[k / 32], all, sum);
             }
             y[row * stride + i] = bias ? sum + bias[i] : sum;
         }

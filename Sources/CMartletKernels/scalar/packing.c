@@ -9,19 +9,19 @@ typedef struct field {
     uint8_t count;
 } field;
 
-/// The fields of one block in order (MODEL.md 8.4); an item count of 0 ends the list.
+/// The fields of one block in order (MODEL.md 8.4); an item count of 0 ends the list. Quants move four at a time.
 static const field block_fields[][4] = {
     [MARTLET_F32] = {{4, 1}},
     [MARTLET_F16] = {{2, 1}},
     [MARTLET_BF16] = {{2, 1}},
-    [MARTLET_Q4_0] = {{2, 1}, {1, 16}},
-    [MARTLET_Q4_1] = {{2, 2}, {1, 16}},
-    [MARTLET_Q5_0] = {{2, 1}, {4, 1}, {1, 16}},
-    [MARTLET_Q5_1] = {{2, 2}, {4, 1}, {1, 16}},
-    [MARTLET_Q8_0] = {{2, 1}, {1, 32}},
-    [MARTLET_Q4_K] = {{2, 2}, {1, 12}, {1, 128}},
-    [MARTLET_Q5_K] = {{2, 2}, {1, 12}, {1, 32}, {1, 128}},
-    [MARTLET_Q6_K] = {{1, 128}, {1, 64}, {1, 16}, {2, 1}},
+    [MARTLET_Q4_0] = {{2, 1}, {4, 4}},
+    [MARTLET_Q4_1] = {{2, 2}, {4, 4}},
+    [MARTLET_Q5_0] = {{2, 1}, {4, 1}, {4, 4}},
+    [MARTLET_Q5_1] = {{2, 2}, {4, 1}, {4, 4}},
+    [MARTLET_Q8_0] = {{2, 1}, {4, 8}},
+    [MARTLET_Q4_K] = {{2, 2}, {1, 12}, {4, 32}},
+    [MARTLET_Q5_K] = {{2, 2}, {1, 12}, {4, 8}, {4, 32}},
+    [MARTLET_Q6_K] = {{4, 32}, {4, 16}, {1, 16}, {2, 1}},
 };
 
 /// Items of `bytes` each from up to 16 rows to [count][16]; `bytes` is a constant where this is called.

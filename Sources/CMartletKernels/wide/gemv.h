@@ -21,23 +21,48 @@ typedef struct stream {
     size_t step;
 } stream;
 
-/// sums += x times the next `count` columns (from 16 * half on) of `panels` streams; x: [count][height];
-/// sums: [panels][height].
-MARTLET_INLINE void add_columns(
-    const martlet_dtype dtype, const size_t panels, const size_t height, stream *streams, const size_t half,
-    size_t count, const float *x, lanes *sums) {
-    for (size_t l = 0; l < count; l++) {
+/// sums += column `i` of `panels` panels, w, times x[row]; sums: [panels][height].
+MARTLET_INLINE void add_column(
+    const size_t panels, const size_t height, const lanes *w, size_t step, const float *x, lanes *sums) {
+#pragma clang loop unroll(full)
+    for (size_t p = 0; p < panels; p++) {
+#pragma clang loop unroll(full)
+        for (size_t row = 0; row < height; row++) {
+            lanes *sum = &sums[p * height + row];
+            *sum = times_plus(broadcast(x + row), w[p * step], *sum);
+        }
+    }
+}
+
+/// sums += 32 columns of quantised panels times x; x: [32][height].
+MARTLET_INLINE void add_quantized(
+    const martlet_dtype dtype, const size_t panels, const size_t height, const stream *streams, const float *x,
+    lanes *sums) {
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < 32; i += 4) {
+        lanes w[PANELS * 4];
 #pragma clang loop unroll(full)
         for (size_t p = 0; p < panels; p++) {
-            stream *s = &streams[p];
-            _mm_prefetch(s->ahead + (16 * half + l) * s->step, _MM_HINT_T0);
-            const lanes w = take_column(dtype, &s->c, half, l);
-#pragma clang loop unroll(full)
-            for (size_t row = 0; row < height; row++) {
-                lanes *sum = &sums[p * height + row];
-                *sum = times_plus(broadcast(x + l * height + row), w, *sum);
-            }
+            _mm_prefetch(streams[p].ahead + i * streams[p].step, _MM_HINT_T0);
+            take_columns(dtype, &streams[p].c, i, w + 4 * p);
         }
+#pragma clang loop unroll(full)
+        for (size_t l = 0; l < 4; l++) add_column(panels, height, w + l, 4, x + (i + l) * height, sums);
+    }
+}
+
+/// sums += `count` columns of plain panels times x; x: [count][height].
+MARTLET_INLINE void add_plain(
+    const martlet_dtype dtype, const size_t panels, const size_t height, const stream *streams, size_t count,
+    const float *x, lanes *sums) {
+    for (size_t i = 0; i < count; i++) {
+        lanes w[PANELS];
+#pragma clang loop unroll(full)
+        for (size_t p = 0; p < panels; p++) {
+            _mm_prefetch(streams[p].ahead + i * streams[p].step, _MM_HINT_T0);
+            w[p] = plain_column(dtype, streams[p].c.quants, i);
+        }
+        add_column(panels, height, w, 1, x + i * height, sums);
     }
 }
 
@@ -59,10 +84,9 @@ MARTLET_INLINE void multiply_panels(
         }
         if (dtype <= MARTLET_BF16) {
             const size_t count = w->columns - k < 32 ? w->columns - k : 32;
-            add_columns(dtype, panels, height, streams, 0, count, x + k * height, s);
+            add_plain(dtype, panels, height, streams, count, x + k * height, s);
         } else {
-            add_columns(dtype, panels, height, streams, 0, 16, x + k * height, s);
-            add_columns(dtype, panels, height, streams, 1, 16, x + (k + 16) * height, s);
+            add_quantized(dtype, panels, height, streams, x + k * height, s);
         }
     }
     for (size_t i = 0; i < panels * height; i++) store(sums + i * ROWS, s[i]);

@@ -1,10 +1,7 @@
-/// Products of 8-bit activations with quantised weights. Quants are laid out in fours a tile at a time in the first
-/// cache, beside their groups' scales, and used for all rows; a group's sums stay in registers, and each y is the one
-/// chain of scalar/int8.c, kept in memory between groups.
+/// Products of 8-bit activations with quantised weights: quants go from memory to registers as bytes, a group's
+/// products are summed there exactly, and each y is the one chain of scalar/int8.c.
 #ifndef MARTLET_WIDE_INT8_H
 #define MARTLET_WIDE_INT8_H
-
-#include <string.h>
 
 #include "panel.h"
 
@@ -13,111 +10,145 @@
 enum {
     /// Rows of activations in registers at once.
     BLOCK = MARTLET_BLOCK,
-    /// Columns of a tile: 8 KiB of quants.
-    COLUMNS = 512,
-    /// Rows of activations that share a tile.
+    /// Rows of activations that stay in the second cache while panels pass.
     CHUNK = 96,
+    /// How many columns ahead weights are asked for.
+    AHEAD = 512,
 };
 
-/// Some columns of a panel: quants without signs and what each group's products are scaled by.
-typedef struct tile {
-    /// [COLUMNS / 4][16][4].
-    uint8_t quants[COLUMNS * ROWS];
-    /// [COLUMNS / group][16] each.
-    float scales[COLUMNS / 16 * ROWS];
-    float minima[COLUMNS / 16 * ROWS];
-} tile;
-
-/// Four columns of sixteen rows, to [16][4].
-MARTLET_INLINE void store_fours(const __m128i four[_Nonnull 4], uint8_t *target) {
-    const __m128i a = _mm_unpacklo_epi8(four[0], four[1]), b = _mm_unpackhi_epi8(four[0], four[1]);
-    const __m128i c = _mm_unpacklo_epi8(four[2], four[3]), d = _mm_unpackhi_epi8(four[2], four[3]);
-    __m128i *to = (__m128i *)target;
-    _mm_storeu_si128(to, _mm_unpacklo_epi16(a, c));
-    _mm_storeu_si128(to + 1, _mm_unpackhi_epi16(a, c));
-    _mm_storeu_si128(to + 2, _mm_unpacklo_epi16(b, d));
-    _mm_storeu_si128(to + 3, _mm_unpackhi_epi16(b, d));
-}
-
-/// Sixteen columns from column 16 * half of the 32 on.
-MARTLET_INLINE void take_half(const martlet_dtype dtype, columns *c, const size_t half, uint8_t *target) {
-    for (size_t l = 0; l < 16; l += 4) {
-        __m128i four[4];
-        // One after the other: a column's fifth bits are used up when it is taken.
-#pragma clang loop unroll(full)
-        for (size_t i = 0; i < 4; i++) four[i] = take_quants(dtype, c, half, l + i);
-        store_fours(four, target + l * ROWS);
+/// Bits of the quants of a type.
+MARTLET_INLINE size_t quant_bits(const martlet_dtype dtype) {
+    switch (dtype) {
+    case MARTLET_Q4_0:
+    case MARTLET_Q4_1:
+    case MARTLET_Q4_K: return 4;
+    case MARTLET_Q5_0:
+    case MARTLET_Q5_1:
+    case MARTLET_Q5_K: return 5;
+    case MARTLET_Q6_K: return 6;
+    default: return 8;
     }
 }
 
-/// Columns [first, first + count) of a panel of a constant type.
-MARTLET_INLINE void fill(const martlet_dtype dtype, const uint8_t *panel, size_t first, size_t count, tile *t) {
-    for (size_t k = 0; k < count; k += 32) {
-        columns c = open_columns(dtype, panel, first + k);
-        take_half(dtype, &c, 0, t->quants + k * ROWS);
-        take_half(dtype, &c, 1, t->quants + (k + 16) * ROWS);
-        if (dtype == MARTLET_Q6_K) {
-            store(t->scales + k, c.scale);
-            store(t->scales + k + 16, c.other);
-        } else {
-            store(t->scales + k / 2, c.scale);
-            if (martlet_has_minimum(dtype)) store(t->minima + k / 2, c.other);
+/// Products of one group's columns, from column `from` of the 32 on: whole sums of rows x, whose quants of these 32
+/// columns are given.
+MARTLET_INLINE void multiply_group(
+    const martlet_dtype dtype, const size_t height, const columns *c, const size_t from,
+    const int8_t *_Nonnull const x[_Nonnull BLOCK], ints *sums) {
+    const size_t fours = martlet_group_columns(dtype) / 4, limit = fours_of_partial(quant_bits(dtype));
+    partial parts[BLOCK];
+#pragma clang loop unroll(full)
+    for (size_t n = 0; n < fours; n++) {
+        // Columns i and i + 16 are nibbles of the same bytes: taken one after the other.
+        const size_t i = fours == 8 ? n / 2 * 4 + n % 2 * 16 : from + n * 4;
+        const bool starts = n % limit == 0, ends = n % limit == limit - 1 || n == fours - 1;
+        const ints quants = take_four(dtype, c, i);
+        const ints w = dtype == MARTLET_Q8_0 ? without_signs(quants) : quants;
+#pragma clang loop unroll(full)
+        for (size_t row = 0; row < height; row++) {
+            partial *part = &parts[row];
+            *part = dtype == MARTLET_Q8_0 ? add_signed_products(starts, *part, w, quants, x[row] + i)
+                                          : add_products(starts, *part, w, x[row] + i);
+            if (ends) sums[row] = n < limit ? to_ints(*part) : add_ints(sums[row], to_ints(*part));
         }
     }
 }
 
-/// y[row] += x[row] . tile for `count` columns from column `first` of x on; y: [height][16]. The type and the height
-/// are constants where this is called.
-MARTLET_INLINE void multiply_tile(
-    const martlet_dtype dtype, const size_t height, const tile *t, size_t count, const void *x, size_t row,
-    size_t first, size_t columns, float *y) {
-    const size_t width = martlet_group_columns(dtype);
-    const bool subtracts = dtype == MARTLET_Q4_K || dtype == MARTLET_Q5_K;
-    const int8_t *quants[BLOCK];
-    lanes totals[BLOCK];
+/// A block of rows of 8-bit activations, from some column on.
+typedef struct rows {
+    const int8_t *_Nonnull quants[BLOCK];
+    /// Of groups of 32: their scales, the sums of their quants and of the first half of these.
+    const float *_Nonnull scales[BLOCK];
+    const float *_Nonnull sums[BLOCK];
+    const float *_Nonnull halves[BLOCK];
+} rows;
+
+MARTLET_INLINE rows open_rows(const size_t height, const void *packed, size_t row, size_t columns) {
+    rows x;
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < height; i++) {
-        quants[i] = martlet_int8_quants(x, row + i, columns);
-        totals[i] = load_f32(y + i * ROWS);
+        x.quants[i] = martlet_int8_quants(packed, row + i, columns);
+        x.scales[i] = martlet_int8_scales(x.quants[i], columns);
+        x.sums[i] = martlet_int8_sums(x.quants[i], columns);
+        x.halves[i] = martlet_int8_halves(x.quants[i], columns);
     }
-    for (size_t k = 0; k < count; k += width) {
-        ints sums[BLOCK];
-        int32_t all[BLOCK];
-#pragma clang loop unroll(full)
-        for (size_t i = 0; i < height; i++) {
-            const int32_t *of = martlet_int8_sums(quants[i], columns) + (first + k) / 16;
-            all[i] = width == 16 ? of[0] : of[0] + of[1];
-            sums[i] = broadcast_int(-martlet_quant_zero(dtype) * all[i]);
-        }
-#pragma clang loop unroll(full)
-        for (size_t l = 0; l < width; l += 4) {
-#pragma clang loop unroll(full)
-            for (size_t i = 0; i < height; i++) {
-                sums[i] = add_products(
-                    sums[i], t->quants + (k + l) * ROWS, quants[i] + first + k + l, dtype == MARTLET_Q8_0);
-            }
-        }
-        const size_t at = k / width * ROWS;
-        const lanes scale = load_f32(t->scales + at);
-#pragma clang loop unroll(full)
-        for (size_t i = 0; i < height; i++) {
-            const lanes a = broadcast(martlet_int8_scales(quants[i], columns) + (first + k) / 32);
-            totals[i] = times_plus(times(scale, a), from_ints(sums[i]), totals[i]);
-            if (martlet_has_minimum(dtype)) {
-                // The minimum of a K type is stored as what is taken away.
-                const float sum = (float)(subtracts ? -all[i] : all[i]);
-                totals[i] = times_plus(times(load_f32(t->minima + at), a), broadcast(&sum), totals[i]);
-            }
-        }
-    }
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < height; i++) store(y + i * ROWS, totals[i]);
+    return x;
 }
 
+/// totals[row] += one group: the 32 columns, or the 16 of them from column `from` on; `index` counts groups of 32.
+MARTLET_INLINE void add_group(
+    const martlet_dtype dtype, const size_t height, const columns *c, const size_t from, const rows *x, size_t index,
+    lanes *totals) {
+    ints products[BLOCK];
+    multiply_group(dtype, height, c, from, x->quants, products);
+    const float zero_value = (float)(dtype == MARTLET_Q8_0 ? SIGNED_ZERO : martlet_quant_zero(dtype));
+    const lanes zero = broadcast(&zero_value), scale = dtype == MARTLET_Q6_K && from > 0 ? c->other : c->scale;
+#pragma clang loop unroll(full)
+    for (size_t row = 0; row < height; row++) {
+        const lanes a = broadcast(x->scales[row] + index);
+        lanes sum = broadcast(x->sums[row] + index);
+        if (martlet_group_columns(dtype) == 16) {
+            const lanes half = broadcast(x->halves[row] + index);
+            sum = from == 0 ? half : minus(sum, half);
+        }
+        // Whole numbers below 2^24: exact.
+        lanes product = from_ints(products[row]);
+        if (zero_value > 0) product = minus_times(zero, sum, product);
+        totals[row] = times_plus(times(scale, a), product, totals[row]);
+        if (dtype == MARTLET_Q4_1 || dtype == MARTLET_Q5_1) {
+            totals[row] = times_plus(times(c->other, a), sum, totals[row]);
+        } else if (martlet_has_minimum(dtype)) {
+            // The minimum of a K type is stored as what is taken away.
+            totals[row] = minus_times(times(c->other, a), sum, totals[row]);
+        }
+    }
+}
+
+/// Stores the sums of a panel, with the bias added; past the last row of w nothing.
+MARTLET_INLINE void finish_rows(
+    const martlet_matrix *w, size_t panel, const size_t height, const lanes *totals, const float *_Nullable bias,
+    float *y, size_t stride) {
+    if (w->rows - panel * ROWS >= ROWS) {
+        const lanes b = bias ? load_f32(bias + panel * ROWS) : (lanes){0};
+#pragma clang loop unroll(full)
+        for (size_t row = 0; row < height; row++) {
+            store(y + row * stride + panel * ROWS, bias ? plus(totals[row], b) : totals[row]);
+        }
+        return;
+    }
+    float sums[BLOCK * ROWS];
+#pragma clang loop unroll(full)
+    for (size_t row = 0; row < height; row++) store(sums + row * ROWS, totals[row]);
+    finish(w, panel, sums, height, bias, y, stride);
+}
+
+/// A panel times `height` rows of x from `row` on. The type and the height are constants.
+MARTLET_INLINE void multiply_panel(
+    const martlet_dtype dtype, const size_t height, const martlet_matrix *w, size_t panel, const void *packed,
+    size_t row, const float *_Nullable bias, float *y, size_t stride) {
+    const size_t bytes = ROWS * martlet_block_bytes(dtype) * 32 / martlet_block_elements(dtype);
+    const uint8_t *from = (const uint8_t *)w->panels + panel * martlet_panel_bytes(dtype, w->columns);
+    rows x = open_rows(height, packed, row, w->columns);
+    lanes totals[BLOCK];
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < height; i++) totals[i] = (lanes){0};
+    for (size_t k = 0; k < w->columns; k += 32) {
+        const columns c = open_columns(dtype, from, k);
+        const char *ahead = (const char *)from + (k + AHEAD) / 32 * bytes;
+        for (size_t line = 0; line < bytes; line += 64) _mm_prefetch(ahead + line, _MM_HINT_T0);
+        add_group(dtype, height, &c, 0, &x, k / 32, totals);
+        if (martlet_group_columns(dtype) == 16) add_group(dtype, height, &c, 16, &x, k / 32, totals);
+#pragma clang loop unroll(full)
+        for (size_t i = 0; i < height; i++) x.quants[i] += 32;
+    }
+    finish_rows(w, panel, height, totals, bias, y + row * stride, stride);
+}
+
+/// `multiply_panel` of any height.
 MARTLET_INLINE void multiply_block(
-    const martlet_dtype dtype, size_t height, const tile *t, size_t count, const void *x, size_t row, size_t first,
-    size_t columns, float *y) {
-#define MARTLET_HEIGHT(n) case n: multiply_tile(dtype, n, t, count, x, row, first, columns, y); break
+    const martlet_dtype dtype, size_t height, const martlet_matrix *w, size_t panel, const void *packed, size_t row,
+    const float *_Nullable bias, float *y, size_t stride) {
+#define MARTLET_HEIGHT(n) case n: multiply_panel(dtype, n, w, panel, packed, row, bias, y, stride); break
     switch (height) {
         MARTLET_HEIGHT(1);
         MARTLET_HEIGHT(2);
@@ -138,24 +169,14 @@ MARTLET_INLINE void multiply_block(
 MARTLET_INLINE void multiply_all(
     const martlet_dtype dtype, const martlet_matrix *w, size_t first, size_t last, const void *packed, size_t rows,
     const float *_Nullable bias, float *y, size_t stride) {
-    _Alignas(64) tile t;
-    _Alignas(64) float totals[CHUNK * ROWS];
-    const size_t bytes = martlet_panel_bytes(dtype, w->columns);
     for (size_t chunk = 0; chunk < rows; chunk += CHUNK) {
-        const size_t some = rows - chunk < CHUNK ? rows - chunk : CHUNK;
+        const size_t some = rows - chunk < CHUNK ? rows - chunk : CHUNK, blocks = (some + BLOCK - 1) / BLOCK;
         for (size_t panel = first; panel < last; panel++) {
-            memset(totals, 0, some * ROWS * sizeof(float));
-            for (size_t k = 0; k < w->columns; k += COLUMNS) {
-                const size_t count = w->columns - k < COLUMNS ? w->columns - k : COLUMNS;
-                fill(dtype, (const uint8_t *)w->panels + panel * bytes, k, count, &t);
-                for (size_t block = 0, blocks = (some + BLOCK - 1) / BLOCK; block < blocks; block++) {
-                    const size_t start = martlet_block_start(block, some, BLOCK);
-                    const size_t height = martlet_block_start(block + 1, some, BLOCK) - start;
-                    multiply_block(
-                        dtype, height, &t, count, packed, chunk + start, k, w->columns, totals + start * ROWS);
-                }
+            for (size_t block = 0; block < blocks; block++) {
+                const size_t start = martlet_block_start(block, some, BLOCK);
+                const size_t height = martlet_block_start(block + 1, some, BLOCK) - start;
+                multiply_block(dtype, height, w, panel, packed, chunk + start, bias, y, stride);
             }
-            finish(w, panel, totals, some, bias, y + chunk * stride, stride);
         }
     }
 }

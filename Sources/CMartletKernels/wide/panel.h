@@ -13,12 +13,12 @@ MARTLET_INLINE __m128i bytes_at(const uint8_t *items, size_t index) {
     return _mm_loadu_si128((const __m128i *)(items + index * ROWS));
 }
 
-/// Each byte shifted right by `count`, then masked.
-MARTLET_INLINE __m128i bits_of(__m128i bytes, size_t count, char mask) {
+/// Sixteen bytes shifted right by `count`, then masked.
+MARTLET_INLINE __m128i scale_bits(__m128i bytes, size_t count, char mask) {
     return _mm_and_si128(_mm_srl_epi16(bytes, _mm_cvtsi32_si128((int)count)), _mm_set1_epi8(mask));
 }
 
-/// 32 columns of a panel, to be read in order. What the fields hold depends on the type.
+/// 32 columns of a panel. What the fields hold depends on the type.
 typedef struct columns {
     /// Plain items, or the bytes of the quants' lower bits, and how far these are shifted.
     const uint8_t *quants;
@@ -28,7 +28,8 @@ typedef struct columns {
     size_t upper_shift;
     /// Factor, and what is added or subtracted; Q6_K: the factors of columns 0-15 and 16-31.
     lanes scale, other;
-    fifths fifth_bits;
+    /// A word of the 32 columns' fifth bits for each row.
+    ints fifth_bits;
 } columns;
 
 /// d * scale and dmin * minimum of sub-block `j` of a Q4_K or Q5_K block, both exact.
@@ -36,12 +37,12 @@ MARTLET_INLINE void open_scales_k4(const uint8_t *block, size_t j, columns *c) {
     const uint8_t *packed = block + 4 * ROWS;
     __m128i scale, minimum;
     if (j < 4) {
-        scale = bits_of(bytes_at(packed, j), 0, 63);
-        minimum = bits_of(bytes_at(packed, j + 4), 0, 63);
+        scale = scale_bits(bytes_at(packed, j), 0, 63);
+        minimum = scale_bits(bytes_at(packed, j + 4), 0, 63);
     } else {
         const __m128i last = bytes_at(packed, j + 4);
-        scale = _mm_or_si128(bits_of(last, 0, 15), _mm_slli_epi16(bits_of(bytes_at(packed, j - 4), 6, 3), 4));
-        minimum = _mm_or_si128(bits_of(last, 4, 15), _mm_slli_epi16(bits_of(bytes_at(packed, j), 6, 3), 4));
+        scale = _mm_or_si128(scale_bits(last, 0, 15), _mm_slli_epi16(scale_bits(bytes_at(packed, j - 4), 6, 3), 4));
+        minimum = _mm_or_si128(scale_bits(last, 4, 15), _mm_slli_epi16(scale_bits(bytes_at(packed, j), 6, 3), 4));
     }
     c->scale = times(load_f16(block), from_bytes(scale));
     c->other = times(load_f16(block + 2 * ROWS), from_bytes(minimum));
@@ -88,7 +89,7 @@ MARTLET_INLINE columns open_columns(const martlet_dtype dtype, const uint8_t *pa
             c.quants += 2 * ROWS;
         }
         if (has_fifths) {
-            c.fifth_bits = load_fifths(c.quants);
+            c.fifth_bits = load_ints(c.quants);
             c.quants += 4 * ROWS;
         }
         break;
@@ -96,49 +97,53 @@ MARTLET_INLINE columns open_columns(const martlet_dtype dtype, const uint8_t *pa
     return c;
 }
 
+/// Bytes `i` through i + 3 of all rows, `i` a multiple of four.
+MARTLET_INLINE ints four_at(const uint8_t *items, size_t i) { return load_ints(items + i * ROWS); }
+
 /// Quants whose upper bits, `mask` after the shift, stand above the four lower ones.
-MARTLET_INLINE __m128i with_upper_bits(const columns *c, size_t l, char mask) {
-    const __m128i lower = bits_of(bytes_at(c->quants, l), c->shift, 15);
-    return _mm_or_si128(lower, _mm_slli_epi16(bits_of(bytes_at(c->upper, l), c->upper_shift, mask), 4));
+MARTLET_INLINE ints with_upper_bits(const columns *c, size_t i, char mask) {
+    return joined(bits_of(four_at(c->quants, i), c->shift, 15), bits_of(four_at(c->upper, i), c->upper_shift, mask));
 }
 
-/// The quants of a quantised type at column `16 * half + l` of the 32, `l` below 16, without signs: what is stored but
-/// for Q8_0, which is 128 more. `half` is a constant, and columns are taken in order.
-MARTLET_INLINE __m128i take_quants(const martlet_dtype dtype, columns *c, const size_t half, size_t l) {
-    const size_t i = 16 * half + l;
+/// The quants of a quantised type at columns `i` through i + 3 of the 32, in the bytes of the rows' words: signed for
+/// Q8_0, for the others without signs. `i` is a constant multiple of four.
+MARTLET_INLINE ints take_four(const martlet_dtype dtype, const columns *c, const size_t i) {
     switch (dtype) {
-    case MARTLET_Q8_0: return _mm_xor_si128(bytes_at(c->quants, i), _mm_set1_epi8(-128));
-    case MARTLET_Q4_K: return bits_of(bytes_at(c->quants, i), c->shift, 15);
+    case MARTLET_Q8_0: return four_at(c->quants, i);
+    case MARTLET_Q4_K: return bits_of(four_at(c->quants, i), c->shift, 15);
     case MARTLET_Q5_K: return with_upper_bits(c, i, 1);
     case MARTLET_Q6_K: return with_upper_bits(c, i, 3);
     default: break;
     }
-    const __m128i nibbles = bits_of(bytes_at(c->quants, l), 4 * half, 15);
+    const ints nibbles = bits_of(four_at(c->quants, i % 16), i / 16 * 4, 15);
     if (dtype == MARTLET_Q4_0 || dtype == MARTLET_Q4_1) return nibbles;
-    return _mm_or_si128(nibbles, take_fifths(&c->fifth_bits));
+    return joined(nibbles, spread_bits(c->fifth_bits, i));
 }
 
-/// Column `16 * half + l` of the 32 as f32, under the same terms; plain types take `l` up to 31 with half 0.
-MARTLET_INLINE lanes take_column(const martlet_dtype dtype, columns *c, const size_t half, size_t l) {
-    const size_t i = 16 * half + l;
-    switch (dtype) {
-    case MARTLET_F32: return load_f32((const float *)c->quants + i * ROWS);
-    case MARTLET_F16: return load_f16(c->quants + 2 * i * ROWS);
-    case MARTLET_BF16: return load_bf16(c->quants + 2 * i * ROWS);
-    case MARTLET_Q8_0: return times(from_bytes(bytes_at(c->quants, i)), c->scale);
-    default: break;
+/// Columns `i` through i + 3 of the 32 of a quantised type as f32, under the same terms.
+MARTLET_INLINE void take_columns(const martlet_dtype dtype, const columns *c, const size_t i, lanes *four) {
+    const char zero = dtype == MARTLET_Q8_0 ? 0 : (char)martlet_quant_zero(dtype);
+    const ints quants = minus_bytes(take_four(dtype, c, i), zero);
+    const lanes scale = dtype == MARTLET_Q6_K && i >= 16 ? c->other : c->scale;
+#pragma clang loop unroll(full)
+    for (size_t l = 0; l < 4; l++) {
+        const lanes quant = from_byte_of(quants, l);
+        switch (dtype) {
+        case MARTLET_Q4_1:
+        case MARTLET_Q5_1: four[l] = times_plus(quant, scale, c->other); break;
+        case MARTLET_Q4_K:
+        case MARTLET_Q5_K: four[l] = times_minus(quant, scale, c->other); break;
+        default: four[l] = times(quant, scale); break;
+        }
     }
-    const __m128i quants = take_quants(dtype, c, half, l);
+}
+
+/// Column `i` of plain items as f32.
+MARTLET_INLINE lanes plain_column(const martlet_dtype dtype, const uint8_t *items, size_t i) {
     switch (dtype) {
-    case MARTLET_Q4_0:
-    case MARTLET_Q5_0:
-    case MARTLET_Q6_K: {
-        const __m128i zero = _mm_set1_epi8((char)martlet_quant_zero(dtype));
-        return times(from_bytes(_mm_sub_epi8(quants, zero)), dtype == MARTLET_Q6_K && half ? c->other : c->scale);
-    }
-    case MARTLET_Q4_K:
-    case MARTLET_Q5_K: return times_minus(from_bytes(quants), c->scale, c->other);
-    default: return times_plus(from_bytes(quants), c->scale, c->other);
+    case MARTLET_F16: return load_f16(items + 2 * i * ROWS);
+    case MARTLET_BF16: return load_bf16(items + 2 * i * ROWS);
+    default: return load_f32((const float *)items + i * ROWS);
     }
 }
 

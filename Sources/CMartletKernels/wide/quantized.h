@@ -10,15 +10,18 @@
 MARTLET_INLINE void unpack(
     const martlet_dtype dtype, const uint8_t *panel, size_t first, size_t count, float *tile) {
     if (dtype <= MARTLET_BF16) {
-        columns c = {.quants = panel + first * ROWS * martlet_block_bytes(dtype)};
-        for (size_t i = 0; i < count; i++) store(tile + i * ROWS, take_column(dtype, &c, 0, i));
+        const uint8_t *items = panel + first * ROWS * martlet_block_bytes(dtype);
+        for (size_t i = 0; i < count; i++) store(tile + i * ROWS, plain_column(dtype, items, i));
         return;
     }
-    for (size_t i = 0; i < count; i += 32) {
-        columns c = open_columns(dtype, panel, first + i);
-        float *target = tile + i * ROWS;
-        for (size_t l = 0; l < 16; l++) store(target + l * ROWS, take_column(dtype, &c, 0, l));
-        for (size_t l = 0; l < 16; l++) store(target + (16 + l) * ROWS, take_column(dtype, &c, 1, l));
+    for (size_t k = 0; k < count; k += 32) {
+        const columns c = open_columns(dtype, panel, first + k);
+#pragma clang loop unroll(full)
+        for (size_t i = 0; i < 32; i += 4) {
+            lanes four[4];
+            take_columns(dtype, &c, i, four);
+            for (size_t l = 0; l < 4; l++) store(tile + (k + i + l) * ROWS, four[l]);
+        }
     }
 }
 
