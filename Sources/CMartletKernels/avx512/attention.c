@@ -8,6 +8,7 @@
 #pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
 #define MARTLET_SET(name) martlet_##name##_avx512
+#define MARTLET_PARTS 2
 #include "../wide/attention.h"
 
 #pragma clang attribute pop

@@ -1,5 +1,6 @@
-/// Streaming softmax for up to 128 queries at a time: a tile of keys and values is made f32 once, keys transposed, and
-/// used by all of them, four queries in registers. The order of every sum is that of scalar/attention.c.
+/// Streaming softmax for up to 128 queries at a time, four of them in registers. For many queries a tile of keys and
+/// values is made f32 once, keys transposed, and used by all of them; few read it where it lies in the cache. The order
+/// of every sum is that of scalar/attention.c.
 #ifndef MARTLET_WIDE_ATTENTION_H
 #define MARTLET_WIDE_ATTENTION_H
 
@@ -16,14 +17,29 @@ enum {
     QUERIES = MARTLET_ATTENTION_QUERIES,
     /// Queries in registers at once.
     BLOCK = 4,
+    /// Sixteens of dimensions of outputs in registers at once.
+    PARTS = MARTLET_PARTS,
+    /// As many queries or fewer do not repay a copy of the tile.
+    FEW = 2 * BLOCK,
 };
+
+/// A tile's positions by halves of 16; in elements of `dtype`.
+typedef struct {
+    martlet_dtype dtype;
+    /// Of the half's first position; positions are adjacent, dimensions `key_stride` apart.
+    const void *_Nonnull keys[TILE / 16];
+    size_t key_stride;
+    /// Positions are `value_stride` apart, dimensions adjacent.
+    const void *_Nonnull values[TILE / 16];
+    size_t value_stride;
+} tile;
 
 /// The scratch of one call and what is known of its queries so far.
 typedef struct {
     size_t dimension;
-    /// [dimension][TILE].
+    tile tile;
+    /// Copies of a tile: [dimension][TILE] and [TILE][dimension].
     float *keys;
-    /// [TILE][dimension].
     float *values;
     /// [QUERIES][dimension], scaled.
     float *queries;
@@ -91,8 +107,8 @@ static void transpose_keys(const float *source, size_t source_stride, size_t dim
     }
 }
 
-/// Keys and values of positions first ..< first + count, block by block.
-static void load_tile(const martlet_attention *a, attending *now, size_t first, size_t count) {
+/// Copies the keys and values of positions first ..< first + count, block by block.
+static void copy_tile(const martlet_attention *a, attending *now, size_t first, size_t count) {
     const size_t size = size_of(a->dtype);
     // Columns past the last are computed and thrown away: any number will do, but for one that is slow.
     if (count < TILE) memset(now->keys, 0, now->dimension * TILE * sizeof(float));
@@ -114,24 +130,60 @@ static void load_tile(const martlet_attention *a, attending *now, size_t first, 
         }
         done += run;
     }
+    const float *keys = now->keys, *values = now->values;
+    now->tile = (tile){
+        .dtype = MARTLET_F32, .key_stride = TILE, .value_stride = now->dimension,
+        .keys = {keys, keys + 16}, .values = {values, values + 16 * now->dimension}};
+}
+
+/// Whether halves of tiles lie in the cache as they are read.
+static bool lies_ready(const martlet_attention *a) {
+    return a->key_stride == 1 && a->block_size % 16 == 0 && a->dimension % 16 == 0;
+}
+
+/// The tile at `first`, of `count` positions, where it lies.
+static void find_tile(const martlet_attention *a, attending *now, size_t first, size_t count) {
+    const size_t size = size_of(a->dtype);
+    now->tile.dtype = a->dtype;
+    now->tile.key_stride = a->key_dimension_stride;
+    now->tile.value_stride = a->value_stride;
+    for (size_t half = 0; half < TILE / 16; half++) {
+        // A half without positions is computed and thrown away: the other will do.
+        const size_t position = first + (16 * half < count ? 16 * half : 0), slot = position % a->block_size;
+        const size_t offset = (size_t)a->blocks[position / a->block_size] * a->block_bytes;
+        now->tile.keys[half] = (const char *)a->keys + offset + slot * size;
+        now->tile.values[half] = (const char *)a->values + offset + slot * a->value_stride * size;
+    }
+}
+
+/// Sixteen elements from `index` on.
+MARTLET_INLINE lanes elements(const martlet_dtype dtype, const void *x, size_t index) {
+    switch (dtype) {
+    case MARTLET_F16: return load_f16((const char *)x + 2 * index);
+    case MARTLET_BF16: return load_bf16((const char *)x + 2 * index);
+    default: return load_f32((const float *)x + index);
+    }
 }
 
 // MARK: Queries
 
-/// scores[i][j] = queries[i] . keys[:, j]. `height` is a constant where this is called.
-__attribute__((always_inline)) static inline void score(
-    const size_t height, const attending *now, size_t query, float scores[_Nonnull BLOCK][TILE]) {
+/// scores[i][j] = queries[i] . keys[:, j]. `dtype`, the tile's, and `height` are constants where this is called.
+MARTLET_INLINE void score(
+    const martlet_dtype dtype, const size_t height, const attending *now, size_t query,
+    float scores[_Nonnull BLOCK][TILE]) {
     const float *queries = now->queries + query * now->dimension;
+    const void *left = now->tile.keys[0], *right = now->tile.keys[1];
     lanes sums[BLOCK][TILE / 16];
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < height; i++) memset(sums[i], 0, sizeof sums[i]);
+    for (size_t i = 0; i < height; i++) sums[i][0] = sums[i][1] = (lanes){0};
     for (size_t d = 0; d < now->dimension; d++) {
-        const lanes left = load_f32(now->keys + d * TILE), right = load_f32(now->keys + d * TILE + 16);
+        const lanes k[] = {
+            elements(dtype, left, d * now->tile.key_stride), elements(dtype, right, d * now->tile.key_stride)};
 #pragma clang loop unroll(full)
         for (size_t i = 0; i < height; i++) {
             const lanes q = broadcast(queries + i * now->dimension + d);
-            sums[i][0] = times_plus(q, left, sums[i][0]);
-            sums[i][1] = times_plus(q, right, sums[i][1]);
+            sums[i][0] = times_plus(q, k[0], sums[i][0]);
+            sums[i][1] = times_plus(q, k[1], sums[i][1]);
         }
     }
 #pragma clang loop unroll(full)
@@ -168,25 +220,37 @@ static float weigh(attending *now, size_t query, size_t count, float *scores) {
     return rescale;
 }
 
-/// outputs[i] = outputs[i] * rescale[i] + weights[i] . values, for `count` positions and 16 dimensions from d.
-__attribute__((always_inline)) static inline void accumulate(
-    const size_t height, const attending *now, size_t query, size_t count, size_t d,
-    float weights[_Nonnull BLOCK][TILE], const float rescale[_Nonnull BLOCK]) {
-    lanes sums[BLOCK];
+/// outputs[i] = outputs[i] * rescale[i] + weights[i] . values, for `count` positions and 16 * `parts` dimensions from
+/// d on. dtype, height and parts are constants where this is called.
+MARTLET_INLINE void accumulate(
+    const martlet_dtype dtype, const size_t height, const size_t parts, const attending *now, size_t query,
+    size_t count, size_t d, float weights[_Nonnull BLOCK][TILE], const float rescale[_Nonnull BLOCK]) {
+    lanes sums[BLOCK][PARTS];
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < height; i++) {
-        sums[i] = times(load_f32(now->outputs[query + i] + d), broadcast(rescale + i));
+    for (size_t i = 0; i < height * parts; i++) {
+        const size_t row = i / parts, part = i % parts;
+        sums[row][part] = times(load_f32(now->outputs[query + row] + d + 16 * part), broadcast(rescale + row));
     }
     for (size_t j = 0; j < count; j++) {
-        const lanes value = load_f32(now->values + j * now->dimension + d);
+        lanes value[PARTS];
 #pragma clang loop unroll(full)
-        for (size_t i = 0; i < height; i++) sums[i] = times_plus(broadcast(weights[i] + j), value, sums[i]);
+        for (size_t part = 0; part < parts; part++) {
+            const size_t at = j % 16 * now->tile.value_stride + d + 16 * part;
+            value[part] = elements(dtype, now->tile.values[j / 16], at);
+        }
+#pragma clang loop unroll(full)
+        for (size_t i = 0; i < height * parts; i++) {
+            const size_t row = i / parts, part = i % parts;
+            sums[row][part] = times_plus(broadcast(weights[row] + j), value[part], sums[row][part]);
+        }
     }
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < height; i++) store(now->outputs[query + i] + d, sums[i]);
+    for (size_t i = 0; i < height * parts; i++) {
+        store(now->outputs[query + i / parts] + d + 16 * (i % parts), sums[i / parts][i % parts]);
+    }
 }
 
-/// The same for 8 dimensions and one query.
+/// The same for 8 dimensions and one query, of a copied tile.
 static void accumulate_8(
     const attending *now, size_t query, size_t count, size_t d, const float weights[_Nonnull TILE], float rescale) {
     float *output = now->outputs[query] + d;
@@ -199,16 +263,29 @@ static void accumulate_8(
 }
 
 /// `height` queries from `query` on over the first `count` positions of the tile.
-__attribute__((always_inline)) static inline void visit(
-    const size_t height, attending *now, size_t query, size_t count) {
+MARTLET_INLINE void visit(
+    const martlet_dtype dtype, const size_t height, attending *now, size_t query, size_t count) {
     float weights[BLOCK][TILE];
     float rescale[BLOCK];
-    score(height, now, query, weights);
+    score(dtype, height, now, query, weights);
     for (size_t i = 0; i < height; i++) rescale[i] = weigh(now, query + i, count, weights[i]);
     size_t d = 0;
-    for (; d + 16 <= now->dimension; d += 16) accumulate(height, now, query, count, d, weights, rescale);
+    for (; d + 16 * PARTS <= now->dimension; d += 16 * PARTS) {
+        accumulate(dtype, height, PARTS, now, query, count, d, weights, rescale);
+    }
+    for (; d + 16 <= now->dimension; d += 16) accumulate(dtype, height, 1, now, query, count, d, weights, rescale);
     for (size_t i = 0; i < height && d < now->dimension; i++) {
         accumulate_8(now, query + i, count, d, weights[i], rescale[i]);
+    }
+}
+
+MARTLET_INLINE void visit_some(
+    const martlet_dtype dtype, size_t height, attending *now, size_t query, size_t count) {
+    switch (height) {
+    case 1: visit(dtype, 1, now, query, count); break;
+    case 2: visit(dtype, 2, now, query, count); break;
+    case 3: visit(dtype, 3, now, query, count); break;
+    default: visit(dtype, 4, now, query, count); break;
     }
 }
 
@@ -223,11 +300,10 @@ static void visit_all(attending *now, size_t queries, size_t first) {
         size_t height = 1;
         while (height < BLOCK && i + height < queries && counts[i + height] == counts[i]) height++;
         if (counts[i] > 0) {
-            switch (height) {
-            case 1: visit(1, now, i, counts[i]); break;
-            case 2: visit(2, now, i, counts[i]); break;
-            case 3: visit(3, now, i, counts[i]); break;
-            default: visit(4, now, i, counts[i]); break;
+            switch (now->tile.dtype) {
+            case MARTLET_F16: visit_some(MARTLET_F16, height, now, i, counts[i]); break;
+            case MARTLET_BF16: visit_some(MARTLET_BF16, height, now, i, counts[i]); break;
+            default: visit_some(MARTLET_F32, height, now, i, counts[i]); break;
             }
         }
         i += height;
@@ -266,7 +342,12 @@ void MARTLET_SET(attention)(const martlet_attention *a, float *scratch) {
         for (size_t i = 0; i < queries; i++) begin(a, &now, first + i, i);
         const size_t positions = now.counts[queries - 1];
         for (size_t at = 0; at < positions; at += TILE) {
-            load_tile(a, &now, at, positions - at < TILE ? positions - at : TILE);
+            const size_t count = positions - at < TILE ? positions - at : TILE;
+            if (queries <= FEW && lies_ready(a)) {
+                find_tile(a, &now, at, count);
+            } else {
+                copy_tile(a, &now, at, count);
+            }
             visit_all(&now, queries, at);
         }
         for (size_t i = 0; i < queries; i++) {
