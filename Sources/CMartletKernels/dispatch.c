@@ -26,6 +26,12 @@ static bool has_avx2(void) {
     return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (ebx & bit_AVX2) != 0;
 }
 
+static bool has_avxvnni(void) {
+    enum { AVX_VNNI = 1 << 4 };
+    unsigned eax, ebx, ecx, edx;
+    return has_avx2() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & AVX_VNNI) != 0;
+}
+
 static bool has_avx512(void) {
     unsigned eax, ebx, ecx, edx;
     const unsigned leaf7 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
@@ -39,6 +45,7 @@ static size_t usable(const martlet_kernel_table **tables, size_t capacity) {
     size_t count = 0;
 #if defined(__x86_64__)
     if (count < capacity && has_avx512()) tables[count++] = &martlet_table_avx512;
+    if (count < capacity && has_avxvnni()) tables[count++] = &martlet_table_avxvnni;
     if (count < capacity && has_avx2()) tables[count++] = &martlet_table_avx2;
 #endif
     if (count < capacity) tables[count++] = &martlet_table_scalar;

@@ -65,6 +65,10 @@ martlet_maximum_fn martlet_maximum_avx2;
 martlet_first_fn martlet_first_avx2;
 martlet_weigh_fn martlet_weigh_avx2;
 
+/// Byte products in one instruction; the rest of its table is avx2's.
+extern const martlet_kernel_table martlet_table_avxvnni;
+martlet_multiply_int8_fn martlet_multiply_int8_avxvnni;
+
 /// Where a register of sixteen numbers pays; the rest of its table is avx2's.
 extern const martlet_kernel_table martlet_table_avx512;
 martlet_unpack_panel_fn martlet_unpack_panel_avx512;

@@ -2,7 +2,7 @@
 #include "../kernels.h"
 
 #if defined(__x86_64__)
-#include "lanes.h"
+#include "products.h"
 
 #pragma STDC FP_CONTRACT OFF
 #pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)

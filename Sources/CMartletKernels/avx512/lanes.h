@@ -94,41 +94,6 @@ MARTLET_INLINE lanes from_byte_of(ints x, const size_t i) {
     return (lanes){_mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(x.all, (unsigned)(24 - 8 * i)), 24))};
 }
 
-// MARK: Products of bytes
-
-/// Sums of products on their way; here whole sums.
-typedef ints partial;
-
-enum {
-    /// What the bytes of signed quants have more when they are multiplied.
-    SIGNED_ZERO = 128,
-};
-
-/// Fours of quants of so many bits whose products a partial sum holds.
-MARTLET_INLINE size_t fours_of_partial(size_t bits) {
-    (void)bits;
-    return 8;
-}
-
-MARTLET_INLINE ints to_ints(partial sums) { return sums; }
-
-/// Signed quants as `add_products` takes them.
-MARTLET_INLINE ints without_signs(ints w) { return (ints){_mm512_xor_si512(w.all, _mm512_set1_epi8(-128))}; }
-
-/// sums + w . x, or w . x when `starts`: of each row four bytes without signs; x: four signed bytes.
-MARTLET_INLINE partial add_products(const bool starts, partial sums, ints w, const int8_t *x) {
-    int32_t word;
-    __builtin_memcpy(&word, x, sizeof word);
-    const __m512i from = starts ? _mm512_setzero_si512() : sums.all;
-    return (partial){_mm512_dpbusd_epi32(from, w.all, _mm512_set1_epi32(word))};
-}
-
-/// `add_products` of quants that had signs: `signs` is what `without_signs` was given.
-MARTLET_INLINE partial add_signed_products(const bool starts, partial sums, ints w, ints signs, const int8_t *x) {
-    (void)signs;
-    return add_products(starts, sums, w, x);
-}
-
 #pragma clang attribute pop
 
 #endif

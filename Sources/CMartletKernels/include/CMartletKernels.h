@@ -273,7 +273,7 @@ typedef void martlet_add_fn(const float *y, float *x, size_t count);
 
 /// The kernels of one instruction set.
 typedef struct martlet_kernel_table {
-    /// "scalar", "avx2", "avx512".
+    /// "scalar", "avx2", "avxvnni", "avx512".
     const char *name;
 
     // Conversion, panels, products.

@@ -153,8 +153,8 @@ MARTLET_INLINE void multiply_block(
         MARTLET_HEIGHT(1);
         MARTLET_HEIGHT(2);
         MARTLET_HEIGHT(3);
-#if MARTLET_BLOCK > 3
         MARTLET_HEIGHT(4);
+#if MARTLET_BLOCK > 4
         MARTLET_HEIGHT(5);
         MARTLET_HEIGHT(6);
         MARTLET_HEIGHT(7);

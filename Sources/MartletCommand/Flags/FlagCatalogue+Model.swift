@@ -79,7 +79,7 @@ extension FlagCatalogue {
             $0.model.threads = $1.count
         },
         .honours(
-            "isa", kind: .choice(["scalar", "avx2", "avx512"]), means: "Instruction set of the kernels",
+            "isa", kind: .choice(["scalar", "avx2", "avxvnni", "avx512"]), means: "Instruction set of the kernels",
             standard: "the best of this CPU"
         ) {
             $0.instructionSet = $1.text

@@ -1,0 +1,44 @@
+/// Products of bytes, sixteen rows at a time: what wide/int8.h is written in.
+#ifndef MARTLET_AVX512_PRODUCTS_H
+#define MARTLET_AVX512_PRODUCTS_H
+
+#include "lanes.h"
+
+#pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
+
+/// Sums of products on their way; here whole sums.
+typedef ints partial;
+
+enum {
+    /// What the bytes of signed quants have more when they are multiplied.
+    SIGNED_ZERO = 128,
+};
+
+/// Fours of quants of so many bits whose products a partial sum holds.
+MARTLET_INLINE size_t fours_of_partial(size_t bits) {
+    (void)bits;
+    return 8;
+}
+
+MARTLET_INLINE ints to_ints(partial sums) { return sums; }
+
+/// Signed quants as `add_products` takes them.
+MARTLET_INLINE ints without_signs(ints w) { return (ints){_mm512_xor_si512(w.all, _mm512_set1_epi8(-128))}; }
+
+/// sums + w . x, or w . x when `starts`: of each row four bytes without signs; x: four signed bytes.
+MARTLET_INLINE partial add_products(const bool starts, partial sums, ints w, const int8_t *x) {
+    int32_t word;
+    __builtin_memcpy(&word, x, sizeof word);
+    const __m512i from = starts ? _mm512_setzero_si512() : sums.all;
+    return (partial){_mm512_dpbusd_epi32(from, w.all, _mm512_set1_epi32(word))};
+}
+
+/// `add_products` of quants that had signs: `signs` is what `without_signs` was given.
+MARTLET_INLINE partial add_signed_products(const bool starts, partial sums, ints w, ints signs, const int8_t *x) {
+    (void)signs;
+    return add_products(starts, sums, w, x);
+}
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,16 @@
+/// Products of 8-bit activations with quantised weights: wide/int8.h.
+#include "../kernels.h"
+
+#if defined(__x86_64__)
+#include "products.h"
+
+#pragma STDC FP_CONTRACT OFF
+#pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
+
+#define MARTLET_SET(name) martlet_##name##_avxvnni
+// Rows of activations in registers at once: 4 x 2 sums of 16 registers; totals wait in the first cache.
+#define MARTLET_BLOCK 4
+#include "../wide/int8.h"
+
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,37 @@
+#include "../kernels.h"
+
+#if defined(__x86_64__)
+const martlet_kernel_table martlet_table_avxvnni = {
+    .name = "avxvnni",
+    .widen = martlet_widen_avx2,
+    .narrow = martlet_narrow_avx2,
+    .pack_panel = martlet_pack_panel_scalar,
+    .unpack_panel = martlet_unpack_panel_avx2,
+    .unpack_row = martlet_unpack_row_avx2,
+    .pack_rows = martlet_pack_rows_avx2,
+    .multiply = martlet_multiply_avx2,
+    .quantize_rows = martlet_quantize_rows_avx2,
+    .multiply_int8 = martlet_multiply_int8_avxvnni,
+    .add = martlet_add_avx2,
+    .row_block = 6,
+    .rms_norm = martlet_rms_norm_avx2,
+    .add_rms_norm = martlet_add_rms_norm_avx2,
+    .layer_norm = martlet_layer_norm_avx2,
+    .silu_multiply = martlet_silu_multiply_avx2,
+    .gelu = martlet_gelu_scalar,
+    .rotary_table = martlet_rotary_table_scalar,
+    .rotate = martlet_rotate_avx2,
+    .store = martlet_store_avx2,
+    .attention = martlet_attention_avx2,
+    .extract_patches = martlet_extract_patches_scalar,
+    .add_positions = martlet_add_positions_avx2,
+    .philox = martlet_philox_scalar,
+    .maximum = martlet_maximum_avx2,
+    .first = martlet_first_avx2,
+    .weigh = martlet_weigh_avx2,
+    .top = martlet_top_scalar,
+    .keep_above = martlet_keep_above_scalar,
+    .keep_best = martlet_keep_best_scalar,
+    .choose = martlet_choose_scalar,
+};
+#endif
