@@ -142,17 +142,31 @@ static bool lies_ready(const martlet_attention *a) {
 }
 
 /// The tile at `first`, of `count` positions, where it lies.
-static void find_tile(const martlet_attention *a, attending *now, size_t first, size_t count) {
+static tile find_tile(const martlet_attention *a, size_t first, size_t count) {
     const size_t size = size_of(a->dtype);
-    now->tile.dtype = a->dtype;
-    now->tile.key_stride = a->key_dimension_stride;
-    now->tile.value_stride = a->value_stride;
+    tile found = {.dtype = a->dtype, .key_stride = a->key_dimension_stride, .value_stride = a->value_stride};
     for (size_t half = 0; half < TILE / 16; half++) {
         // A half without positions is computed and thrown away: the other will do.
         const size_t position = first + (16 * half < count ? 16 * half : 0), slot = position % a->block_size;
         const size_t offset = (size_t)a->blocks[position / a->block_size] * a->block_bytes;
-        now->tile.keys[half] = (const char *)a->keys + offset + slot * size;
-        now->tile.values[half] = (const char *)a->values + offset + slot * a->value_stride * size;
+        found.keys[half] = (const char *)a->keys + offset + slot * size;
+        found.values[half] = (const char *)a->values + offset + slot * a->value_stride * size;
+    }
+    return found;
+}
+
+/// Asks for a tile that is wanted soon: blocks are too short for the processor to see them coming.
+static void ask_for(const martlet_attention *a, tile wanted) {
+    const size_t size = size_of(a->dtype);
+    const size_t key_bytes = a->key_dimension_stride * size, value_bytes = a->value_stride * size;
+    for (size_t half = 0; half < TILE / 16; half++) {
+        const char *keys = wanted.keys[half], *values = wanted.values[half];
+        for (size_t d = 0; d < a->dimension; d++) _mm_prefetch(keys + d * key_bytes, _MM_HINT_T0);
+        for (size_t j = 0; j < 16; j++) {
+            for (size_t i = 0; i < a->dimension * size; i += 64) {
+                _mm_prefetch(values + j * value_bytes + i, _MM_HINT_T0);
+            }
+        }
     }
 }
 
@@ -344,7 +358,9 @@ void MARTLET_SET(attention)(const martlet_attention *a, float *scratch) {
         for (size_t at = 0; at < positions; at += TILE) {
             const size_t count = positions - at < TILE ? positions - at : TILE;
             if (queries <= FEW && lies_ready(a)) {
-                find_tile(a, &now, at, count);
+                const size_t next = at + TILE, left = positions - at - count;
+                if (left > 0) ask_for(a, find_tile(a, next, left < TILE ? left : TILE));
+                now.tile = find_tile(a, at, count);
             } else {
                 copy_tile(a, &now, at, count);
             }
