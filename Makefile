@@ -29,9 +29,10 @@ verify-main: setup ## all that must be shown of the main job, with figures (half
 verify-demo: build ## that the demo model sees: 500 held-out screens and more, asked over HTTP, with figures
 	@MARTLET_BINARY="$$(swift build -c release --show-bin-path)/martlet" Tools/verify/demo.sh
 
-bench-peers: build ## Martlet beside llama.cpp on the same weights, in turns, with ratios (builds llama.cpp once)
-	@"$$(Tests/EndToEnd/clients.sh)" Tools/bench/peers.py "$$(swift build -c release --show-bin-path)/martlet" \
-		"$$(Tools/bench/llama_cpp.sh)/llama-server" "$$(Tools/smollm2.sh)" $(PEERS)
+bench-peers: build ## Martlet beside llama.cpp on the same weights, in turns, by PARTS (builds llama.cpp, makes files once)
+	@llama="$$(Tools/bench/llama_cpp.sh)" && "$$(Tests/EndToEnd/clients.sh)" Tools/bench/peers.py \
+		"$$(swift build -c release --show-bin-path)/martlet" "$$llama" "$$(Tools/smollm2.sh)" \
+		--parts "$(or $(PARTS),all)" $(PEERS)
 
 docs: ## docs/flags.md, from the table the server reads
 	swift build --product martlet

