@@ -18,8 +18,8 @@ struct MartletCommand: AsyncParsableCommand {
             """,
         version: "martlet \(MartletVersion.number)",
         subcommands: [
-            ServeCommand.self, ChatCommand.self, BenchCommand.self, SelfcheckCommand.self, PlanCommand.self,
-            FlagsCommand.self,
+            ServeCommand.self, ChatCommand.self, BenchCommand.self, KernelBenchCommand.self,
+            SelfcheckCommand.self, PlanCommand.self, FlagsCommand.self,
         ])
 }
 

@@ -30,7 +30,7 @@ SMOLLM2 = ["smollm2-q4_1", "smollm2-q4_0", "smollm2-q8_0", "smollm2-bf16"]
 PARTS = ["limits", "smollm2", "nine-b-q4_0", "nine-b-q8_0", "server", "start"]
 ALIASES = {"all": PARTS, "nine-b": ["nine-b-q4_0", "nine-b-q8_0"]}
 # Rounds unless told: enough for a median, and each part below half an hour on two cores.
-ROUNDS = {"limits": 1, "nine-b-q4_0": 3, "nine-b-q8_0": 3}
+ROUNDS = {"limits": 1}
 # Bytes of the KV cache a token, f16.
 KV_BYTES = {"smollm2": 30 * 2 * 3 * 64 * 2, "nine-b": 40 * 2 * 2 * 128 * 2}
 START_LENGTH = 2048
@@ -177,7 +177,7 @@ def main():
     parser.add_argument("llama", nargs="?")
     parser.add_argument("smollm2", nargs="?")
     parser.add_argument("--parts", default="all", help=f"of {', '.join([*PARTS, *ALIASES])}")
-    parser.add_argument("--rounds", type=int, help="of every part; 5 unless told, and 3 for 9B")
+    parser.add_argument("--rounds", type=int, help="of every part; 5 unless told")
     parser.add_argument("--settings", default=" ".join(programs.SETTINGS), help="of llama.cpp's benches")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--table", type=pathlib.Path, help="print the table of these results and do nothing else")
