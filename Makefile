@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e verify-main verify-demo bench-peers docs
+.PHONY: help setup build test unit e2e count verify-main verify-demo bench-peers docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -11,7 +11,7 @@ setup: ## the Debian packages that building and testing need
 build: setup ## release build of the server
 	swift build -c release --product martlet
 
-test: unit e2e ## everything that a change must pass
+test: unit count e2e ## everything that a change must pass
 
 unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 	swift build --build-tests
@@ -20,6 +20,9 @@ unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 e2e: setup ## real clients against the real server
 	swift build --product martlet
 	@MARTLET_SMOLLM2="$$(Tools/smollm2.sh)" Tests/EndToEnd/run.sh
+
+count: setup ## that no kernel takes more instructions than recorded; RECORD=1 records anew (ten seconds)
+	@Tools/count/count.py $(if $(RECORD),--record)
 
 verify-main: setup ## all that must be shown of the main job, with figures (half an hour; 21.5 GiB of memory)
 	swift build --build-tests

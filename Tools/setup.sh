@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building Martlet needs, if they are missing.
+# Installs the Debian packages that building and testing Martlet needs, if they are missing.
 set -euo pipefail
-packages=(libpng-dev libturbojpeg0-dev libwebp-dev)
+packages=(libpng-dev libturbojpeg0-dev libwebp-dev python3 valgrind)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
