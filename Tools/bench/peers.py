@@ -19,7 +19,9 @@ import sys
 import tempfile
 import time
 
+import growth
 import made_up
+import plots
 import programs
 import results
 import servers
@@ -27,10 +29,10 @@ import table
 import weights
 
 SMOLLM2 = ["smollm2-q4_1", "smollm2-q4_0", "smollm2-q8_0", "smollm2-bf16"]
-PARTS = ["limits", "smollm2", "nine-b-q4_0", "nine-b-q8_0", "server", "start"]
+PARTS = ["limits", "smollm2", "nine-b-q4_0", "nine-b-q8_0", "server", "start", "growth"]
 ALIASES = {"all": PARTS, "nine-b": ["nine-b-q4_0", "nine-b-q8_0"]}
 # Rounds unless told: enough for a median, and each part below half an hour on two cores.
-ROUNDS = {"limits": 1}
+ROUNDS = {"limits": 1, "growth": 1}
 # Bytes of the KV cache a token, f16.
 KV_BYTES = {"smollm2": 30 * 2 * 3 * 64 * 2, "nine-b": 40 * 2 * 2 * 128 * 2}
 START_LENGTH = 2048
@@ -49,7 +51,7 @@ class Bench:
         path = weights.path(self.options.llama, self.options.smollm2, name)
         known = self.results.data["files"].setdefault(name, {})
         known["name"], known["bytes"] = path.name, path.stat().st_size
-        model = name.rpartition("-")[0]
+        model = name.split("-q")[0].split("-bf")[0]
         known["parameters"] = made_up.parameter_count() if model == "nine-b" else weights.SMOLLM2_PARAMETERS
         known["kv_bytes"] = KV_BYTES[model]
         return path
@@ -85,7 +87,8 @@ class Bench:
 def limits(bench):
     """What the machine can do: read bandwidth, and products alone."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        programs.run([bench.options.martlet, "bench-kernels", "--threads", bench.threads, "--json", file.name])
+        programs.run([bench.options.martlet, "bench-kernels", "--threads", bench.threads, "--weights",
+                      "q4_0,q4_1,q8_0,bf16", "--json", file.name])
         bench.results.data["limits"] = json.load(open(file.name))
     bench.results.write()
 
@@ -163,12 +166,13 @@ def run(options, parts):
     bench = Bench(options)
     for part in parts:
         begun = time.monotonic()
-        {"limits": limits, "smollm2": smollm2, "server": server, "start": start}.get(
+        {"limits": limits, "smollm2": smollm2, "server": server, "start": start, "growth": growth.measure}.get(
             part, lambda bench: nine_b(bench, part))(bench)
         print(f"{part}: {(time.monotonic() - begun) / 60:.1f} minutes", file=sys.stderr, flush=True)
     bench.results.write()
     print(table.text(bench.results))
-    print(f"\nwritten: {bench.results.path.relative_to(results.ROOT)}")
+    files = [str(bench.results.path.relative_to(results.ROOT)), *plots.draw(bench.results)]
+    print(f"\nwritten: {', '.join(files)}")
 
 
 def main():

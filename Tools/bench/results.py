@@ -67,7 +67,7 @@ class Results:
 
     def best(self, file, work, prefix):
         """The program whose name begins with `prefix` and whose median is the best: least of seconds and bytes,
-        greatest of rates; nil if there is none."""
+        greatest of rates; None if there is none."""
         candidates = {name: statistics.median(values) for name, values in self.programs(file, work).items()
                       if name.startswith(prefix) and values}
         return (min if is_cost(work) else max)(candidates, key=candidates.get) if candidates else None

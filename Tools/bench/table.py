@@ -39,11 +39,9 @@ def weight_bytes(name, file):
 
 
 def product_rate(limits, name, batch):
-    """Operations a second of the bench's products together, at this many rows; nil if they were not measured."""
+    """Operations a second of the bench's products together, at this many rows; None if they were not measured."""
     kind = name.rpartition("-")[2].upper()
     activations = "f32" if kind == "BF16" else "int8"
-    # The Q4_1 file's products are those of Q4_0 with one addition a group.
-    kind = "Q4_0" if kind == "Q4_1" else kind
     rows = [row for row in limits.get("products", []) if (row["weights"], row["activations"], row["batch"]) == (
         kind, activations, batch)]
     work = sum(row["rows"] * row["columns"] for row in rows)
@@ -51,7 +49,7 @@ def product_rate(limits, name, batch):
 
 
 def limit(data, name, work):
-    """Tokens a second that the machine's own figures allow; nil where none is stated."""
+    """Tokens a second that the machine's own figures allow; None where none is stated."""
     file, limits = data["files"][name], data["limits"]
     embedding = made_up.HIDDEN * made_up.VOCABULARY if name.startswith("nine-b") else 0
     if work.startswith("prefill 512"):
@@ -129,6 +127,13 @@ def limits_text(limits):
 
 def text(outcome):
     rows = [row(outcome, name, work) for name, works in outcome.data["samples"].items() for work in works]
+    rows = [cells for cells in rows if cells]
+    is_growth = lambda cells: cells[2].startswith("growth: ")
     lines = [machine_text(outcome.data), "", f"| {' | '.join(HEADING)} |", "|" + "---|" * len(HEADING)]
-    lines += [f"| {' | '.join(cells)} |" for cells in rows if cells]
+    lines += [f"| {' | '.join(cells)} |" for cells in rows if not is_growth(cells)]
+    grown = [cells for cells in rows if is_growth(cells)]
+    if grown:
+        lines += ["", f"### As the work grows, {grown[0][0]}", "", "| work | Martlet | llama.cpp | ratio |",
+                  "|---|---|---|---|"]
+        lines += [f"| {cells[2].removeprefix('growth: ')} | {' | '.join(cells[3:6])} |" for cells in grown]
     return "\n".join(lines) + "\n" + limits_text(outcome.data["limits"])

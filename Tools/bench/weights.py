@@ -4,7 +4,7 @@
     python3 weights.py LLAMA_BIN SMOLLM2.gguf NAME...
 
 Names: smollm2-q4_1 (the file itself), smollm2-q4_0, smollm2-q8_0, smollm2-bf16 (llama-quantize from that file, so that
-all hold the same model), nine-b-q4_0 (5.3 GB), nine-b-q8_0 (10 GB): the 9B shape with made-up weights.
+all hold the same model), any of these with -long behind it (for contexts past the model's own), nine-b-q4_0 (5.3 GB), nine-b-q8_0 (10 GB): the 9B shape with made-up weights.
 """
 
 import os
@@ -43,8 +43,25 @@ def nine_b(kind):
     return path
 
 
+def long(llama, original, name):
+    """The same file for contexts of 64 Ki: only the number in its metadata differs."""
+    source = path(llama, original, name)
+    target = source.with_name(source.name.replace(".gguf", ".long.gguf"))
+    if not target.exists():
+        data, key = bytearray(source.read_bytes()), b"llama.context_length"
+        # The key, its type (u32), its value.
+        at = data.index(key) + len(key) + 4
+        data[at:at + 4] = (65536).to_bytes(4, "little")
+        part = target.with_suffix(".part")
+        part.write_bytes(data)
+        part.rename(target)
+    return target
+
+
 def path(llama, original, name):
     """The file of weights of that name, made if need be."""
+    if name.endswith("-long"):
+        return long(llama, original, name.removesuffix("-long"))
     model, _, kind = name.rpartition("-")
     if name == "smollm2-q4_1":
         return pathlib.Path(original)
