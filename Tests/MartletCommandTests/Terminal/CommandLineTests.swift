@@ -19,8 +19,10 @@ import Testing
         #expect(report(["--version"]).code == 0)
         let help = report(["--help"])
         #expect(help.code == 0)
-        for command in ["serve", "chat", "bench", "selfcheck", "plan"] { #expect(help.text.contains("  \(command) ")) }
-        for command in ["chat", "bench", "selfcheck", "plan"] {
+        for command in ["serve", "chat", "bench", "bench-kernels", "selfcheck", "plan"] {
+            #expect(help.text.contains("  \(command) "))
+        }
+        for command in ["chat", "bench", "bench-kernels", "selfcheck", "plan"] {
             let text = report([command, "--help"]).text
             #expect(text.contains("EXAMPLE"), "\(command)")
         }
@@ -30,7 +32,8 @@ import Testing
         ["chat"], ["chat", "m", "--temperature", "3"], ["bench", "m", "--context", "x"],
         ["bench", "m", "--repeats", "0"],
         ["plan", "/tmp", "--devices", "many"], ["selfcheck", "m", "--tokens", "0"], ["dance"], ["plan"],
-        ["bench", "m", "--quux"],
+        ["bench", "m", "--quux"], ["bench-kernels", "--weights", "q9"], ["bench-kernels", "--rows", "0"],
+        ["bench-kernels", "--threads", "0"],
     ])
     func usageErrorsExitWithTwo(arguments: [String]) {
         let (text, code) = report(arguments)
