@@ -16,7 +16,7 @@ import results
 import table
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 400, 64, 16, 40, 48
-COLOURS = ["#0b62a4", "#d1495b", "#2e8b57", "#8d6a9f", "#c98b1b", "#444444"]
+COLOURS = ["#0b62a4", "#d1495b", "#2e8b57", "#8d6a9f", "#c98b1b", "#3aa6a6", "#a35d2e", "#444444"]
 
 
 class Plot:
@@ -44,8 +44,9 @@ class Plot:
         steps = (1, 2, 5) if high / low < 300 else (1,)
         values = [step * 10.0**power for power in range(-3, 7) for step in steps]
         xs = sorted({point[0] for _, points, is_line in self.series if is_line for point in points})
-        # Lengths and counts have few values: they are the ticks.
-        return xs if axis == 0 and len(xs) <= 8 and max(xs) >= 16 else [v for v in values if low <= v <= high]
+        # Lengths and counts are few whole numbers: they are the ticks.
+        are_counts = axis == 0 and len(xs) <= 8 and all(isinstance(x, int) for x in xs)
+        return xs if are_counts else [value for value in values if low <= value <= high]
 
     def svg(self):
         lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
@@ -67,6 +68,9 @@ class Plot:
             lines.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#e5e5e5"/>')
             text(LEFT - 6, y + 4, f"{value:g}", "end")
         lines.append(f'<path d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}" fill="none" stroke="#444444"/>')
+        first = self.series[0][1]
+        # Names stand below the curves.
+        is_rising = first[-1][1] > first[0][1]
         for index, (name, points, is_line) in enumerate(self.series):
             colour = COLOURS[index % len(COLOURS)]
             places = [self.place(*point) for point in points]
@@ -74,9 +78,9 @@ class Plot:
                 path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
                 lines.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
             lines += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in places]
-            y = HEIGHT - BOTTOM - 14 * (len(self.series) - index) + 4
-            lines.append(f'<circle cx="{LEFT + 14}" cy="{y - 4}" r="3.5" fill="{colour}"/>')
-            text(LEFT + 24, y, name, "start")
+            x, y = WIDTH - 240 if is_rising else LEFT + 14, HEIGHT - BOTTOM - 14 * (len(self.series) - index) + 4
+            lines.append(f'<circle cx="{x}" cy="{y - 4}" r="3.5" fill="{colour}"/>')
+            text(x + 10, y, name, "start")
         return "\n".join([*lines, "</svg>"]) + "\n"
 
 
