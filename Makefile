@@ -32,7 +32,7 @@ verify-main: setup ## all that must be shown of the main job, with figures (half
 verify-demo: build ## that the demo model sees: 500 held-out screens and more, asked over HTTP, with figures
 	@MARTLET_BINARY="$$(swift build -c release --show-bin-path)/martlet" Tools/verify/demo.sh
 
-bench-peers: build ## Martlet beside llama.cpp on the same weights, in turns, by PARTS (builds llama.cpp, makes files once)
+bench-peers: build ## Martlet beside llama.cpp on the same weights, in turns, by PARTS (makes what it needs once)
 	@llama="$$(Tools/bench/llama_cpp.sh)" && "$$(Tests/EndToEnd/clients.sh)" Tools/bench/peers.py \
 		"$$(swift build -c release --show-bin-path)/martlet" "$$llama" "$$(Tools/smollm2.sh)" \
 		--parts "$(or $(PARTS),all)" $(PEERS)

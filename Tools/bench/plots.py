@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Draws benchmarks/plots/*.svg from a file of results: tokens a second by context, prompt and sequences, and the roofline
-of the products.
+"""Draws benchmarks/plots/*.svg from a file of results: tokens a second by context, prompt and sequences, and the
+roofline of the products.
 
     python3 plots.py RESULTS.json
 """

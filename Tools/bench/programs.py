@@ -49,8 +49,8 @@ def llama_bench(folder, model, threads, setting, prompt=0, tokens=0, depth=0, re
 def llama_batched(folder, model, threads, setting, context, tokens, sequences):
     """Decoded tokens a second of `llama-batched-bench`, over all sequences, for each number of them."""
     room = max(sequences) * (context + tokens)
-    output = run([f"{folder}/llama-batched-bench", "-m", model, "-t", threads, "-c", room, "-b", 2048, "-ub", 512, "-npp",
-                  context, "-ntg", tokens, "-npl", ",".join(map(str, sequences)), "--output-format", "jsonl",
+    output = run([f"{folder}/llama-batched-bench", "-m", model, "-t", threads, "-c", room, "-b", 2048, "-ub", 512,
+                  "-npp", context, "-ntg", tokens, "-npl", ",".join(map(str, sequences)), "--output-format", "jsonl",
                   *setting_arguments("llama-batched-bench", setting)])
     rows = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     return {row["pl"]: row["speed_tg"] for row in rows}

@@ -1,5 +1,5 @@
-"""What a file of weights loses: llama.cpp's perplexity, and its divergence (KL) from the same model in f32, on the text of
-the tests."""
+"""What a file of weights loses: llama.cpp's perplexity, and its divergence (KL) from the same model in f32, on the text
+of the tests."""
 
 import pathlib
 import re

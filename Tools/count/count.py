@@ -3,9 +3,9 @@
 
     python3 count.py [--record]
 
-A kernel that takes over 5 % more than benchmarks/instructions.json says fails; one that is new or gone, too. The machine
-may be as busy as it likes. Callgrind knows nothing past AVX2: the avx2 table is counted, whose products and attention are
-the same source as avx512's. Left out are gelu and rotary_table, which are the C library's functions.
+A kernel that takes over 5 % more than benchmarks/instructions.json says fails; one that is new or gone, too. The
+machine may be as busy as it likes. Callgrind knows nothing past AVX2: the avx2 table is counted, whose products and
+attention are the same source as avx512's. Left out are gelu and rotary_table, which are the C library's functions.
 """
 
 import argparse
