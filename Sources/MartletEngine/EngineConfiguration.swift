@@ -15,6 +15,8 @@ package struct EngineConfiguration: Sendable, Equatable {
     package var enablePrefixCaching = true
     /// Off: a prompt is prefilled in one step, or waits until it fits.
     package var enableChunkedPrefill = true
+    /// Guesses behind decodes, if set.
+    package var speculation: SpeculationConfiguration?
     package var schedulingPolicy = SchedulingPolicy.firstComeFirstServed
     /// End-of-generation ids of the model (MODEL.md 4.3).
     package var endTokens: [Int32] = []

@@ -25,6 +25,8 @@ package struct EngineStatistics: Sendable, Equatable {
     package var finishedError: UInt64 = 0
     /// Failed checks of the block accounting; anything but 0 is a bug.
     package var integrityFailures: UInt64 = 0
+    /// nil without speculation.
+    package var speculation: SpeculationStatistics?
     package var histograms = EngineHistograms()
 
     package init() {}

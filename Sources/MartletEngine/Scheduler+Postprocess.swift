@@ -5,7 +5,7 @@ extension Scheduler {
     /// Takes the result of the oldest step in flight.
     package mutating func postprocess(_ result: StepResult, now: Double) -> [EngineAction] {
         guard let record = inFlight.first else { return [] }
-        guard record.plan.index == result.index, record.rowSlots == result.rows.map(\.slot) else {
+        guard record.fits(result) else {
             return fail(stepIndex: record.plan.index, message: "The model's answer does not fit its step.", now: now)
         }
         inFlight.removeFirst()
@@ -14,8 +14,8 @@ extension Scheduler {
             if member.sequence.isLive { advance(member.sequence, to: member.end) }
         }
         var actions: [EngineAction] = []
-        for (sequence, row) in zip(record.rowOwners, result.rows) where sequence.isLive {
-            actions += accept(row.tokens, for: sequence, now: now)
+        for (row, found) in zip(record.rows, result.rows) where row.owner.isLive {
+            actions += accept(found.tokens, for: row, now: now)
         }
         settleRetiring()
         return actions
@@ -73,35 +73,41 @@ extension Scheduler {
     }
 
     /// Appends sampled tokens until one ends the sequence.
-    private mutating func accept(_ row: [SampledToken], for sequence: TokenSequence, now: Double) -> [EngineAction] {
-        let known = row.allSatisfy { $0.token >= 0 && Int($0.token) < limits.vocabularyCount }
-        guard !row.isEmpty, known else {
+    private mutating func accept(_ found: [SampledToken], for row: StepRow, now: Double) -> [EngineAction] {
+        let sequence = row.owner
+        let known = found.allSatisfy { $0.token >= 0 && Int($0.token) < limits.vocabularyCount }
+        guard !found.isEmpty, known else {
             return [end(sequence, reason: .error, message: "The model's output is not a number.", now: now)]
         }
         noteTokens(of: sequence, now: now)
+        noteGuesses(row, accepted: found.count - 1)
         var accepted: [SampledToken] = []
-        var finish: EngineAction?
-        for token in row {
-            counters.generatedTokens += 1
+        var ending: (reason: FinishReason, stopToken: TokenID?)?
+        var seen = 0
+        while seen < found.count, ending == nil {
+            let token = found[seen]
+            seen += 1
             if sequence.stopTokens.contains(token.token) {
-                finish = end(sequence, reason: .stop, stopToken: token.token, now: now)
-                break
+                ending = (.stop, token.token)
+                continue
             }
             sequence.tokens.append(token.token)
             accepted.append(token)
-            if sequence.tokens.count >= sequence.tokenLimit {
-                finish = end(sequence, reason: .length, now: now)
-                break
-            }
+            if sequence.tokens.count >= sequence.tokenLimit { ending = (.length, nil) }
         }
-        // A row of speculation computed the positions of all its tokens but the last.
-        sequence.plannedCount += row.count - 1
-        sequence.computedCount += row.count - 1
+        counters.generatedTokens += UInt64(seen)
+        // Each but the last was the input of a row too: its position is computed.
+        if seen > 1 {
+            sequence.plannedCount += seen - 1
+            advance(sequence, to: sequence.computedCount + seen - 1)
+        }
         var actions: [EngineAction] = []
         if !accepted.isEmpty {
             actions.append(EngineAction(sequence.group.id, .tokens(choice: sequence.choice, accepted)))
         }
-        if let finish { actions.append(finish) }
+        if let ending {
+            actions.append(end(sequence, reason: ending.reason, stopToken: ending.stopToken, now: now))
+        }
         return actions
     }
 

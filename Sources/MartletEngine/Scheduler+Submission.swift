@@ -34,7 +34,8 @@ extension Scheduler {
                     group: group, choice: choice, request: request, images: images, seed: seed,
                     endTokens: configuration.endTokens,
                     tokenLimit: promptCount + min(max(1, request.sampling.maxTokens), room),
-                    order: SequenceOrder(priority: priority, arrival: nextArrival, choice: choice)))
+                    order: SequenceOrder(priority: priority, arrival: nextArrival, choice: choice),
+                    speculation: configuration.speculation))
         }
         nextArrival += 1
     }

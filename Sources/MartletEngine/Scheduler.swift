@@ -3,9 +3,9 @@ import MartletCore
 /// Decides, step by step, what the runner does: a synchronous value without clock, thread or tensor. `schedule` gives
 /// the next plan, `postprocess` takes what it brought; both return what clients are to be told.
 ///
-/// Order of a step: decodes, then running prefills, then admissions, each in `SequenceOrder`; whoever is first in
-/// that order always moves, so nothing starves. When blocks run out the last in that order is preempted: it gives
-/// up its blocks, keeps its tokens, and is prefilled again later.
+/// Order of a step: decodes, then running prefills, then admissions, then guesses, each in `SequenceOrder`; whoever
+/// is first in that order always moves, so nothing starves. When blocks run out the last in that order is preempted:
+/// it gives up its blocks, keeps its tokens, and is prefilled again later.
 package struct Scheduler: ~Copyable {
     package let limits: RunnerLimits
     package let configuration: EngineConfiguration
@@ -30,6 +30,7 @@ package struct Scheduler: ~Copyable {
         store = BlockStore(blockCount: limits.blockCount)
         encoder = EncoderCache(tokenBudget: limits.encoderCacheTokens)
         freeSlots = (0..<limits.slotCount).reversed().map { Slot($0) }
+        counters.speculation = configuration.speculation.map { SpeculationStatistics(tokenCount: $0.tokenCount) }
     }
 
     /// Nothing waits, runs or is in flight.
@@ -48,6 +49,7 @@ package struct Scheduler: ~Copyable {
         draft.budget.reserveForPrefill(target: configuration.stepTargetSeconds)
         schedulePrefills(into: &draft)
         if !draft.hasPreempted { actions += admitWaiting(into: &draft, now: now) }
+        scheduleGuesses(into: &draft)
         guard draft.hasWork else { return Schedule(step: nil, actions: actions) }
         return Schedule(step: commit(draft, now: now), actions: actions)
     }
@@ -110,13 +112,9 @@ package struct Scheduler: ~Copyable {
             if member.samples { member.sequence.inFlightTokens += 1 }
             noteScheduled(member.sequence, now: now)
         }
-        let owners = draft.chunkOwners + draft.decodeOwners
-        inFlight.append(
-            StepRecord(
-                plan: plan, members: draft.members, rowOwners: owners, rowSlots: owners.compactMap(\.slot)))
+        inFlight.append(StepRecord(plan: plan, members: draft.members, rows: draft.rows))
         counters.steps += 1
-        let rows = plan.decodes.count + plan.chunks.reduce(0) { $0 + $1.range.count }
-        counters.histograms.iterationTokens.observe(Double(rows))
+        counters.histograms.iterationTokens.observe(Double(plan.rowCount))
         return ScheduledStep(registrations: encoder.takeRegistrations(), plan: plan)
     }
 }

@@ -4,6 +4,8 @@ package struct StepBudget {
     package private(set) var rowsLeft: Int
     /// May fall below 0: decodes always go.
     package private(set) var secondsLeft: Double
+    /// What the rows that are in will take.
+    private var rowSeconds = 0.0
     /// Some prefill or vision work is in: what comes now must fit.
     package private(set) var hasProgress = false
 
@@ -20,8 +22,7 @@ package struct StepBudget {
 
     /// A decode at `position`. Always granted.
     package mutating func takeDecode(position: Int) {
-        rowsLeft -= 1
-        secondsLeft -= seconds(rows: 1, from: position)
+        takeOut(rows: 1, from: position)
     }
 
     /// After the decodes: prefills get what is left of `target`, a quarter of it at least, so that no number of
@@ -32,16 +33,21 @@ package struct StepBudget {
     package mutating func takeRows(wanted: Int, from position: Int) -> Int {
         let bound = min(wanted, rowsLeft)
         guard bound > 0 else { return 0 }
-        var fits = 0
-        var tooMany = bound + 1
-        while tooMany - fits > 1 {
-            let middle = (fits + tooMany) / 2
-            if seconds(rows: middle, from: position) <= secondsLeft { fits = middle } else { tooMany = middle }
-        }
-        let count = max(fits, hasProgress ? 0 : 1)
+        let count = max(fitting(bound, from: position, within: secondsLeft), hasProgress ? 0 : 1)
         if count > 0 { spend(rows: count, from: position) }
         return count
     }
+
+    /// Rows of guesses from `position` on that the step has room for, of `wanted`. While its rows take less than the
+    /// step by itself, it waits for memory, and the arithmetic of a few more hides behind that; `evenIfDear` does
+    /// not ask.
+    package func guessRows(wanted: Int, from position: Int, evenIfDear: Bool) -> Int {
+        let hidden = evenIfDear ? secondsLeft : min(secondsLeft, cost.step - rowSeconds)
+        return fitting(max(0, min(wanted, rowsLeft)), from: position, within: hidden)
+    }
+
+    /// As many as `guessRows` granted, or fewer.
+    package mutating func takeGuesses(_ count: Int, from position: Int) { takeOut(rows: count, from: position) }
 
     /// All `wanted` rows or none; all, whatever they cost, if nothing else is in.
     package mutating func takeWhole(_ wanted: Int, from position: Int) -> Bool {
@@ -63,8 +69,25 @@ package struct StepBudget {
 
     private mutating func spend(rows: Int, from position: Int) {
         hasProgress = true
+        takeOut(rows: rows, from: position)
+    }
+
+    private mutating func takeOut(rows: Int, from position: Int) {
+        let seconds = seconds(rows: rows, from: position)
         rowsLeft -= rows
-        secondsLeft -= seconds(rows: rows, from: position)
+        rowSeconds += seconds
+        secondsLeft -= seconds
+    }
+
+    /// Rows from `position` on, of `wanted`, that take no longer than `limit`.
+    private func fitting(_ wanted: Int, from position: Int, within limit: Double) -> Int {
+        var fits = 0
+        var tooMany = wanted + 1
+        while tooMany - fits > 1 {
+            let middle = (fits + tooMany) / 2
+            if seconds(rows: middle, from: position) <= limit { fits = middle } else { tooMany = middle }
+        }
+        return fits
     }
 
     /// Row i attends to position + i + 1 positions.

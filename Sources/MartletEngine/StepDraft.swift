@@ -17,10 +17,19 @@ struct StepDraft {
 
     /// The next position of `sequence` decodes.
     mutating func addDecode(_ sequence: TokenSequence, slot: Slot) {
-        plan.decodes.append(slot)
+        plan.decodes.append(SlotDecode(slot: slot))
         decodeOwners.append(sequence)
         // Decodes come first and once: nobody has named it yet.
         members.append(StepMember(sequence: sequence, end: sequence.plannedCount + 1, samples: true))
+    }
+
+    /// What its result will hold.
+    var rows: [StepRow] {
+        let chunks = zip(chunkOwners, plan.chunks.lazy.filter(\.samples)).map {
+            StepRow(owner: $0, slot: $1.slot, guesses: [])
+        }
+        return chunks
+            + zip(decodeOwners, plan.decodes).map { StepRow(owner: $0, slot: $1.slot, guesses: $1.guesses) }
     }
 
     /// Rows up to `end` of `sequence` are prefilled.

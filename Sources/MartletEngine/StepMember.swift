@@ -1,7 +1,7 @@
 /// A sequence in a step.
 struct StepMember {
     let sequence: TokenSequence
-    /// Positions computed when the step is done.
+    /// Positions computed when the step is done, whatever becomes of guesses.
     let end: Int
     /// It gets a row of the result.
     let samples: Bool

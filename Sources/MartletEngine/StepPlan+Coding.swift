@@ -5,7 +5,7 @@ import MartletCore
 /// checksum.
 extension StepPlan {
     /// "MSP" and the version.
-    private static var format: UInt32 { 0x0150_534D }
+    private static var format: UInt32 { 0x0250_534D }
     /// A full step of the longest prompts stays far below.
     package static var maximumByteCount: Int { 64 << 20 }
 
@@ -27,7 +27,10 @@ extension StepPlan {
             $0.write($1.range)
             $0.write($1.samples)
         }
-        writer.write(decodes)
+        writer.write(decodes) {
+            $0.write($1.slot)
+            $0.write($1.guesses)
+        }
         writer.write(imageReleases) { $0.write($1) }
         return try writer.finish(limit: Self.maximumByteCount)
     }
@@ -49,7 +52,9 @@ extension StepPlan {
             PrefillChunk(
                 slot: try reader.integer("slot"), range: try reader.range("range"), samples: try reader.bool("samples"))
         }
-        decodes = try reader.integers("decodes")
+        decodes = try reader.array("decodes", elementBytes: 8) { (reader) throws(PlanCodingError) in
+            SlotDecode(slot: try reader.integer("slot"), guesses: try reader.integers("guesses"))
+        }
         imageReleases = try reader.array("imageReleases", elementBytes: 8) { (reader) throws(PlanCodingError) in
             try reader.integer("image")
         }

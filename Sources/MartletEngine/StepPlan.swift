@@ -20,12 +20,16 @@ package struct StepPlan: Sendable, Equatable {
     package var blockAppends: [BlockAppend] = []
     package var visionWork: [VisionWork] = []
     package var chunks: [PrefillChunk] = []
-    /// Slots that decode one token: input = the slot's last token, position = its length so far.
-    package var decodes: [Slot] = []
+    package var decodes: [SlotDecode] = []
     /// Images no later plan names: pixels and embeddings may go.
     package var imageReleases: [ImageID] = []
 
     package init(index: UInt64) { self.index = index }
+
+    /// Rows of the batch.
+    package var rowCount: Int {
+        chunks.reduce(0) { $0 + $1.range.count } + decodes.reduce(0) { $0 + 1 + $1.guesses.count }
+    }
 }
 
 /// A sequence enters a slot, with what sampling and M-RoPE need for its whole life.
@@ -116,12 +120,25 @@ package struct PrefillChunk: Sendable, Equatable {
     }
 }
 
+/// A slot decodes: input = its last token, position = its length so far. With guesses of what follows it is a chunk
+/// of all of them, and each row is sampled as if the guesses before it were right.
+package struct SlotDecode: Sendable, Equatable {
+    package var slot: Slot
+    package var guesses: [TokenID]
+
+    package init(slot: Slot, guesses: [TokenID] = []) {
+        self.slot = slot
+        self.guesses = guesses
+    }
+}
+
 /// What a step brought: one row for every sampling chunk and every decode, in plan order (chunks first).
 package struct StepResult: Sendable, Equatable {
     package struct Row: Sendable, Equatable {
         package var slot: Slot
-        /// 1 token, or more with speculation. Empty if the row's logits were not numbers: the sequence fails. Steps
-        /// that were launched before this was known still decode the slot; their rows are empty too.
+        /// 1 token, and before it the guesses that were right: those are kept, and what was computed behind them is
+        /// void. Empty if the first row's logits were not numbers: the sequence fails. Steps that were launched before
+        /// this was known still decode the slot; their rows are empty too.
         package var tokens: [SampledToken]
 
         package init(slot: Slot, tokens: [SampledToken]) {

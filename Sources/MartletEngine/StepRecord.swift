@@ -2,8 +2,12 @@
 struct StepRecord {
     let plan: StepPlan
     let members: [StepMember]
-    /// Whose the result's rows are, in its order.
-    let rowOwners: [TokenSequence]
-    /// The slots of `rowOwners`.
-    let rowSlots: [Slot]
+    /// What its result will hold, in that order.
+    let rows: [StepRow]
+
+    /// Whether `result` can be this step's.
+    func fits(_ result: StepResult) -> Bool {
+        plan.index == result.index && rows.count == result.rows.count
+            && zip(rows, result.rows).allSatisfy { $0.fits($1) }
+    }
 }

@@ -36,6 +36,8 @@ package final class TokenSequence {
     package internal(set) var computedCount = 0
     /// `tokens.count` when it was admitted: what chunks cover.
     package internal(set) var admittedCount = 0
+    /// Guesses what it will say; nil without speculation.
+    var proposer: NgramProposer?
     /// Steps in flight that name it, and tokens they will bring.
     var inFlightSteps = 0
     var inFlightTokens = 0
@@ -46,7 +48,7 @@ package final class TokenSequence {
 
     init(
         group: SequenceGroup, choice: Int, request: GenerationRequest, images: [SequenceImage], seed: UInt64,
-        endTokens: [TokenID], tokenLimit: Int, order: SequenceOrder
+        endTokens: [TokenID], tokenLimit: Int, order: SequenceOrder, speculation: SpeculationConfiguration?
     ) {
         self.group = group
         self.choice = choice
@@ -56,6 +58,7 @@ package final class TokenSequence {
         self.tokenLimit = tokenLimit
         tokens = request.prompt.tokens
         promptCount = request.prompt.tokens.count
+        proposer = speculation.map(NgramProposer.init)
         sampling = request.sampling
         let modelStops = request.sampling.ignoresEndOfGeneration ? [] : endTokens
         stopTokens = modelStops + request.sampling.stopTokens.filter { !modelStops.contains($0) }
@@ -65,8 +68,10 @@ package final class TokenSequence {
     package var isPrefilling: Bool { plannedCount < admittedCount }
     /// Tokens it will have when everything in flight has come.
     var expectedCount: Int { tokens.count + inFlightTokens }
-    /// A decode would bring a token that it may still have.
-    var canDecode: Bool { !isPrefilling && expectedCount < tokenLimit }
+    /// A decode would bring a token that it may still have. Who guesses has to know what was said: no lookahead (D3).
+    var canDecode: Bool {
+        !isPrefilling && expectedCount < tokenLimit && (proposer == nil || inFlightTokens == 0)
+    }
 
     /// Keys of the first `count` full blocks.
     func blockKeys(_ count: Int, blockSize: Int) -> ArraySlice<BlockKey> {

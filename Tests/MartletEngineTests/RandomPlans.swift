@@ -29,7 +29,11 @@ extension StepPlan {
             return PrefillChunk(
                 slot: .random(in: 0..<64, using: &$0), range: first..<(first + 9), samples: .random(using: &$0))
         }
-        plan.decodes = .random(0..<9, using: &random) { .random(in: 0..<64, using: &$0) }
+        plan.decodes = .random(0..<9, using: &random) {
+            SlotDecode(
+                slot: .random(in: 0..<64, using: &$0),
+                guesses: .random(0..<4, using: &$0) { .random(in: 0..<150_000, using: &$0) })
+        }
         plan.imageReleases = .random(0..<3, using: &random) { .random(in: 0...UInt64.max, using: &$0) }
         return plan
     }

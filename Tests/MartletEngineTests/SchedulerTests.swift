@@ -26,7 +26,7 @@ import Testing
         simulation.run()
         #expect(simulation.plans.map { $0.chunks.map(\.range) } == [[0..<16], [16..<32], [32..<40], []])
         #expect(simulation.plans.flatMap { $0.chunks.map(\.samples) } == [false, false, true])
-        #expect(simulation.plans.map(\.decodes) == [[], [], [], [0]])
+        #expect(simulation.plans.map { $0.decodes.map(\.slot) } == [[], [], [], [0]])
     }
 
     @Test func aStepIsFilledToItsTime() throws {
@@ -255,7 +255,7 @@ import Testing
         #expect(simulation.outcomes[2]?[0]?.reason == .cancelled)
         let last = simulation.plans.count
         for _ in 0..<depth { simulation.step() }
-        #expect(simulation.plans[last...].allSatisfy { $0.decodes == [0] })
+        #expect(simulation.plans[last...].allSatisfy { $0.decodes == [SlotDecode(slot: 0)] })
         #expect(simulation.statistics.usedBlockCount < used)
         simulation.run()
         #expect(simulation.outcomes[1]?[0]?.tokens.count == 99)
@@ -321,7 +321,8 @@ import Testing
         try simulation.add(GenerationRequest([1], maxTokens: 6), id: 1)
         simulation.step()
         simulation.step()
-        #expect(simulation.plans.map(\.decodes) == [[], [0]] && simulation.outcomes[1]?[0]?.tokens.count == 1)
+        #expect(simulation.plans.map { $0.decodes.map(\.slot) } == [[], [0]])
+        #expect(simulation.outcomes[1]?[0]?.tokens.count == 1)
         simulation.run()
         #expect(simulation.plans.count == 6, "nothing is decoded past the limit")
     }

@@ -123,7 +123,8 @@ final class Simulation {
 
     /// What `request` gives when nothing else runs, by choice.
     static func solo(
-        _ request: GenerationRequest, seed: UInt64 = 0, limits: RunnerLimits, endTokens: [TokenID] = []
+        _ request: GenerationRequest, seed: UInt64 = 0, limits: RunnerLimits, endTokens: [TokenID] = [],
+        repetition: UInt64 = 0
     ) throws -> [Int: Outcome] {
         var limits = limits
         limits.depth = 1
@@ -132,6 +133,7 @@ final class Simulation {
         configuration.enablePrefixCaching = false
         let simulation = Simulation(limits: limits, configuration: configuration)
         simulation.checksEveryStep = false
+        simulation.runner.script.directions.repetition = repetition
         try simulation.add(request, id: 1, seed: seed)
         simulation.run()
         return simulation.outcomes[1] ?? [:]

@@ -9,7 +9,7 @@ import Testing
     @Test(arguments: UInt64(0)..<60) func everyOutputIsTheSoloOutput(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var traffic = RandomTraffic(using: &random)
-        let simulation = Simulation(limits: traffic.limits, configuration: traffic.configuration)
+        let simulation = traffic.simulation()
         var requests: [UInt64: GenerationRequest] = [:]
         var cancelled: Set<UInt64> = []
         for id in UInt64(1)...30 {
@@ -31,7 +31,8 @@ import Testing
         #expect(simulation.statistics.integrityFailures == 0)
         for (id, request) in requests {
             let solo = try Simulation.solo(
-                request, seed: id, limits: traffic.limits, endTokens: traffic.configuration.endTokens)
+                request, seed: id, limits: traffic.limits, endTokens: traffic.configuration.endTokens,
+                repetition: traffic.repetition)
             let found = simulation.outcomes[id] ?? [:]
             #expect(found.count == request.sampling.choiceCount, "seed \(seed) request \(id)")
             for (choice, outcome) in found {
@@ -49,11 +50,13 @@ import Testing
         var preemptions: UInt64 = 0
         var hits: UInt64 = 0
         var imageHits: UInt64 = 0
+        var accepted: UInt64 = 0
+        var rejected: UInt64 = 0
         var evictions = 0
         for seed in UInt64(0)..<40 {
             var random = SeededGenerator(seed: seed)
             var traffic = RandomTraffic(using: &random)
-            let simulation = Simulation(limits: traffic.limits, configuration: traffic.configuration)
+            let simulation = traffic.simulation()
             for id in UInt64(1)...30 {
                 try? simulation.add(traffic.request(using: &random), id: id, seed: id)
                 simulation.step()
@@ -63,8 +66,13 @@ import Testing
             hits += simulation.statistics.prefixHitTokens
             imageHits += simulation.statistics.encoderHits
             evictions += simulation.runner.script.counts.imageReleases
+            if let speculation = simulation.statistics.speculation {
+                accepted += speculation.acceptedTokens
+                rejected += speculation.guessedTokens - speculation.acceptedTokens
+            }
         }
         #expect(preemptions > 50 && hits > 500 && imageHits > 20 && evictions > 20)
+        #expect(accepted > 500 && rejected > 500)
     }
 }
 
@@ -72,6 +80,8 @@ import Testing
 struct RandomTraffic {
     var limits: RunnerLimits
     var configuration = EngineConfiguration()
+    let repetition: UInt64
+    private let cost: CostModel
     private let prefixes: [[TokenID]]
 
     init(using random: inout SeededGenerator) {
@@ -91,7 +101,23 @@ struct RandomTraffic {
         configuration.endTokens = [7]
         configuration.queueTimeoutSeconds = 1e9
         configuration.maxWaitingRequests = .random(in: 5...40, using: &random)
+        if Bool.random(using: &random) {
+            let shortest = Int.random(in: 1...3, using: &random)
+            configuration.speculation = SpeculationConfiguration(
+                tokenCount: .random(in: 1...6, using: &random), shortestMatch: shortest,
+                longestMatch: .random(in: shortest...4, using: &random),
+                largestBatch: Bool.random(using: &random) ? .random(in: 1...9, using: &random) : nil)
+        }
+        repetition = .random(in: 0...8, using: &random)
+        cost = CostModel(step: .random(in: 0...0.02, using: &random), row: 0.001, pair: 0, visionUnit: 0.001)
         prefixes = (0..<3).map { _ in (0..<24).map { _ in .random(in: 0..<50, using: &random) } }
+    }
+
+    func simulation() -> Simulation {
+        let simulation = Simulation(limits: limits, configuration: configuration)
+        simulation.runner.costModel = cost
+        simulation.runner.script.directions.repetition = repetition
+        return simulation
     }
 
     mutating func request(using random: inout SeededGenerator) -> GenerationRequest {

@@ -52,8 +52,8 @@ import Testing
 
     @Test func anotherVersionIsRefused() throws {
         var bytes = try StepPlan(index: 1).encoded()
-        bytes[3] = 2
-        #expect(throws: PlanCodingError.unknownFormat(0x0250_534D)) { try StepPlan(decoding: bytes) }
+        bytes[3] = 9
+        #expect(throws: PlanCodingError.unknownFormat(0x0950_534D)) { try StepPlan(decoding: bytes) }
         #expect(throws: PlanCodingError.self) { try StepPlan(decoding: StepResult(index: 1, rows: []).encoded()) }
     }
 

@@ -21,6 +21,7 @@ struct EngineUnderTest {
     var blockCount = 256
     var maxBatchedTokens = 256
     var maxRunningSequences = 32
+    var speculation: SpeculationConfiguration?
 
     /// `body` gets the engine and the backend that counts.
     func run<Result: Sendable>(
@@ -40,6 +41,7 @@ struct EngineUnderTest {
         configuration.maxBatchedTokens = maxBatchedTokens
         configuration.maxRunningSequences = maxRunningSequences
         configuration.maxWaitingRequests = 512
+        configuration.speculation = speculation
         configuration.endTokens = model.configuration.endTokens
         let engine = Engine(configuration: configuration, runner: runner, seeds: SeedSource(seed: 1))
         return try await withThrowingTaskGroup(of: Void.self) { group in

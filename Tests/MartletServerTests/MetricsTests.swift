@@ -120,6 +120,25 @@ import Testing
         #expect(page.types["vllm:request_success_created"] == "gauge")
     }
 
+    @Test func tellsOfGuessesWhereThereAreAny() async throws {
+        let without = try await page()
+        #expect(!without.types.keys.contains { $0.contains("spec_decode") })
+        let page = try await self.page { statistics in
+            var speculation = SpeculationStatistics(tokenCount: 3)
+            speculation.note(guessed: 3, accepted: 2)
+            speculation.note(guessed: 1, accepted: 0)
+            statistics.speculation = speculation
+        }
+        let labels = "{model_name=\"autoglm-phone-9b\",engine=\"0\"}"
+        for (name, value) in [("drafts", 2.0), ("draft_tokens", 4), ("accepted_tokens", 2)] {
+            #expect(page.samples["vllm:spec_decode_num_\(name)_total\(labels)"] == value)
+        }
+        for (position, value) in [1.0, 1, 0].enumerated() {
+            let labels = labels.dropLast() + ",position=\"\(position)\"}"
+            #expect(page.samples["vllm:spec_decode_num_accepted_tokens_per_pos_total\(labels)"] == value)
+        }
+    }
+
     @Test func countsWhatRequestsAskFor() async throws {
         let server = try ServerUnderTest(ScriptedEngine(saying: "ab"))
         _ = try await server.chat("\"n\":3,\"temperature\":1,\"max_tokens\":7")

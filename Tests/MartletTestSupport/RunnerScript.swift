@@ -15,6 +15,8 @@ package final class RunnerScript: Sendable {
         package var notANumber: (@Sendable (SlotAdmission, Int) -> Bool)?
         /// What is generated for a prompt; then the first stop token. nil: the hash decides.
         package var reply: (@Sendable (ArraySlice<TokenID>) -> [TokenID]?)?
+        /// So many in 8 tokens are what followed their predecessor's last occurrence.
+        package var repetition: UInt64 = 0
         /// Real time a step takes.
         package var stepTime = Duration.zero
         /// `launch` neither returns nor ticks until this is false or the engine stops.
@@ -27,6 +29,7 @@ package final class RunnerScript: Sendable {
     package struct Counts: Sendable, Equatable {
         package var steps = 0
         package var rows = 0
+        package var guesses = 0
         package var visionUnits = 0
         package var registrations = 0
         package var imageReleases = 0

@@ -141,16 +141,39 @@ package final class ScriptedModelRunner: ModelRunner {
             slots[chunk.slot] = state
             if stopAfterFirst { return rows }
         }
-        for slot in plan.decodes {
+        for decode in plan.decodes {
+            let slot = decode.slot
             guard var state = slots[slot], seen.insert(slot).inserted, state.length == state.tokens.count - 1,
                 state.tokens.count > state.admission.tokens.count
             else { throw PlanViolation("decode of slot \(slot)") }
-            let context = try compute(state.length..<state.tokens.count, of: &state)
-            rows.append(sample(&state, slot: slot, context: context, directions: directions))
+            rows.append(try verify(decode.guesses, of: &state, slot: slot, directions: directions))
             slots[slot] = state
             if stopAfterFirst { return rows }
         }
         return rows
+    }
+
+    /// A decode and the guesses behind it. All of them are written, as a model does that computes them at once; what
+    /// was guessed wrong must never be read again.
+    private func verify(
+        _ guesses: [TokenID], of state: inout SlotState, slot: Slot, directions: RunnerScript.Directions
+    ) throws -> StepResult.Row {
+        var found: [SampledToken] = []
+        var future = state
+        var isRight = true
+        for index in 0...guesses.count {
+            let context = try compute(future.length..<future.tokens.count, of: &future)
+            if isRight {
+                let row = sample(&state, slot: slot, context: context, directions: directions)
+                found += row.tokens
+                isRight = index < guesses.count && row.tokens.first?.token == guesses[index]
+                // Told by the next step, which begins where the numbers ended.
+                if row.tokens.isEmpty, !found.isEmpty { state.tokens.removeLast() }
+            }
+            if index < guesses.count { future.tokens.append(guesses[index]) }
+        }
+        state.length = state.tokens.count - 1
+        return StepResult.Row(slot: slot, tokens: found)
     }
 
     /// Writes the positions of `range` and gives the hash of everything up to the last of them.
@@ -197,6 +220,7 @@ package final class ScriptedModelRunner: ModelRunner {
         if let reply = directions.reply?(admission.tokens.prefix(admission.promptCount)) {
             token = generated < reply.count ? reply[generated] : admission.stopTokens.first ?? 0
         } else {
+            if hash >> 32 & 7 < directions.repetition { token = echo(state.tokens) ?? token }
             if let allowed = sampling.allowedTokens, !allowed.isEmpty {
                 token = allowed[Int(hash % UInt64(allowed.count))]
             }
@@ -205,6 +229,12 @@ package final class ScriptedModelRunner: ModelRunner {
         }
         state.tokens.append(token)
         return StepResult.Row(slot: slot, tokens: [sampled(token, hash: hash, count: sampling.logprobCount)])
+    }
+
+    /// What followed when the last token stood there before.
+    private func echo(_ tokens: [TokenID]) -> TokenID? {
+        guard let last = tokens.last, let place = tokens.dropLast().lastIndex(of: last) else { return nil }
+        return tokens[place + 1]
     }
 
     /// The token with log-probabilities that are a function of the context too.
@@ -219,12 +249,14 @@ package final class ScriptedModelRunner: ModelRunner {
     }
 
     private func count(_ plan: StepPlan) {
-        let rows = plan.decodes.count + plan.chunks.reduce(0) { $0 + $1.range.count }
+        let rows = plan.rowCount
+        let guesses = plan.decodes.reduce(0) { $0 + $1.guesses.count }
         let resident = slots.count
         let pictures = images.count
         script.count {
             $0.steps += 1
             $0.rows += rows
+            $0.guesses += guesses
             $0.visionUnits += plan.visionWork.reduce(0) { $0 + $1.units.count }
             $0.imageReleases += plan.imageReleases.count
             $0.admissions += plan.admissions.count

@@ -1,3 +1,5 @@
+import MartletEngine
+
 extension FlagCatalogue {
     private static let parallelReason =
         "this version runs one CPU rank. Tensor, pipeline and data parallel ranks come with the parallel engine; leave "
@@ -51,9 +53,14 @@ extension FlagCatalogue {
         .ignores(
             "cudagraph-capture-sizes", kind: .words, means: "Batch sizes to capture",
             because: "the CPU backend captures nothing."),
-        .refuses(
-            "speculative-config", kind: .object, means: "Speculative decoding",
-            because: "n-gram speculation comes with the fast CPU engine."),
+        .honours(
+            "speculative-config", kind: .object,
+            means: "Guess from the text so far, several tokens a step; the same tokens, sooner: "
+                + "{\"method\": \"ngram\", \"num_speculative_tokens\": 4}",
+            standard: "off"
+        ) { (settings, value) throws(UsageError) in
+            settings.engine.speculation = try SpeculationConfiguration(value.object)
+        },
         .refuses("enable-lora", kind: .toggle, means: "LoRA adapters", because: lora),
         .refuses("lora-modules", kind: .words, means: "Adapters to load", because: lora),
         .refuses("max-loras", kind: .count(1...1024), means: "Adapters in a batch", standard: "1", because: lora),

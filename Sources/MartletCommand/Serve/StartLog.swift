@@ -54,6 +54,10 @@ struct StartLog {
         if settings.engine.enableChunkedPrefill {
             logger.info("Chunked prefill is enabled with max_num_batched_tokens=\(settings.model.maxBatchedTokens).")
         }
+        if let speculation = settings.engine.speculation {
+            logger.info(
+                "Speculative decoding is enabled with method=ngram, num_speculative_tokens=\(speculation.tokenCount).")
+        }
         logger.info("Starting to load model \(files.location)...")
         loadStart = .now
     }

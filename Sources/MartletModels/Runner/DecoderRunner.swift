@@ -89,11 +89,8 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     private func run(_ plan: StepPlan) throws -> StepResult {
         var batch = StepBatch()
-        for chunk in plan.chunks { try append(chunk.range, slot: chunk.slot, samples: chunk.samples, to: &batch) }
-        for slot in plan.decodes {
-            guard let state = slots[slot] else { throw RunnerError.unknownSlot }
-            try append(state.length..<(state.length + 1), slot: slot, samples: true, to: &batch)
-        }
+        for chunk in plan.chunks { try append(chunk, to: &batch) }
+        for decode in plan.decodes { try append(decode, to: &batch) }
         guard !batch.tokens.isEmpty else { return StepResult(index: plan.index, rows: []) }
         decoder.embed(batch.tokens)
         for replacement in batch.replacements {
@@ -104,24 +101,44 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         return StepResult(index: plan.index, rows: sample(batch))
     }
 
-    private func append(_ range: Range<Int>, slot: Slot, samples: Bool, to batch: inout StepBatch) throws {
-        guard let state = slots[slot] else { throw RunnerError.unknownSlot }
-        guard range.lowerBound == state.length, range.upperBound <= state.tokens.count,
-            range.upperBound <= state.blocks.count * limits.blockSize
+    private func append(_ chunk: PrefillChunk, to batch: inout StepBatch) throws {
+        guard let state = slots[chunk.slot] else { throw RunnerError.unknownSlot }
+        guard chunk.range.lowerBound == state.length, chunk.range.upperBound <= state.tokens.count,
+            chunk.range.upperBound <= state.blocks.count * limits.blockSize
         else { throw RunnerError.outOfOrder }
-        batch.append(range, of: state, slot: slot, samples: samples)
-        slots[slot]?.length = range.upperBound
+        batch.append(state.tokens[chunk.range], at: chunk.range.lowerBound, of: state)
+        if chunk.samples { batch.sample(lastRows: 1, slot: chunk.slot) }
+        slots[chunk.slot]?.length = chunk.range.upperBound
+    }
+
+    private func append(_ decode: SlotDecode, to batch: inout StepBatch) throws {
+        guard let state = slots[decode.slot] else { throw RunnerError.unknownSlot }
+        let input = state.tokens.suffix(1) + decode.guesses
+        guard state.length == state.tokens.count - 1,
+            state.length + input.count <= state.blocks.count * limits.blockSize
+        else { throw RunnerError.outOfOrder }
+        batch.append(input, at: state.length, of: state)
+        batch.sample(lastRows: input.count, slot: decode.slot, guesses: decode.guesses)
     }
 
     private func sample(_ batch: StepBatch) -> [StepResult.Row] {
         // The requests share each slot's counts; they must be gone before the counts change, or each token copies them.
-        let tokens = decoder.sample(
-            batch.sampledRows,
-            batch.sampledSlots.compactMap { slots[$0]?.sampleRequest(vocabularyCount: limits.vocabularyCount) })
-        return zip(batch.sampledSlots, tokens).map { slot, sampled in
-            guard let sampled else { return StepResult.Row(slot: slot, tokens: []) }
-            slots[slot]?.append(sampled.token)
-            return StepResult.Row(slot: slot, tokens: [sampled])
+        let sampled = decoder.sample(
+            batch.samples.flatMap { $0.rows }, batch.samples.flatMap { sampleRequests($0) })
+        var next = 0
+        return batch.samples.map { sample in
+            defer { next += sample.rows.count }
+            let tokens = sample.accepted(sampled[next..<next + sample.rows.count])
+            slots[sample.slot]?.append(tokens)
+            return StepResult.Row(slot: sample.slot, tokens: tokens)
+        }
+    }
+
+    /// One for each of its rows.
+    private func sampleRequests(_ sample: StepBatch.Sample) -> [SampleRequest] {
+        guard let state = slots[sample.slot] else { return [] }
+        return (0...sample.guesses.count).map {
+            state.sampleRequest(behind: sample.guesses.prefix($0), vocabularyCount: limits.vocabularyCount)
         }
     }
 

@@ -11,6 +11,7 @@ struct SlotState {
     var blocks: [BlockID] = []
     /// Positions whose KV is computed.
     var length: Int
+    /// What penalties read; empty without them.
     private var generatedCounts: [TokenID: Int32] = [:]
     private let promptTokens: Set<TokenID>
 
@@ -21,19 +22,28 @@ struct SlotState {
         length = admission.cachedCount
         let prompt = admission.tokens.prefix(admission.promptCount)
         promptTokens = admission.sampling.repetitionPenalty == 1 ? [] : Set(prompt)
+        guard isPenalised else { return }
         for token in admission.tokens.dropFirst(admission.promptCount) { generatedCounts[token, default: 0] += 1 }
     }
 
-    var generatedCount: Int { tokens.count - admission.promptCount }
-
-    mutating func append(_ token: TokenID) {
-        tokens.append(token)
-        generatedCounts[token, default: 0] += 1
+    /// What sampled rows brought: the KV of all but the last is there, whatever else was computed is void.
+    mutating func append(_ sampled: [SampledToken]) {
+        for token in sampled.lazy.map(\.token) {
+            tokens.append(token)
+            if isPenalised { generatedCounts[token, default: 0] += 1 }
+        }
+        length = tokens.count - 1
     }
 
-    /// How the next token is to be chosen.
-    func sampleRequest(vocabularyCount: Int) -> SampleRequest {
+    private var isPenalised: Bool {
         let sampling = admission.sampling
+        return sampling.presencePenalty != 0 || sampling.frequencyPenalty != 0 || sampling.repetitionPenalty != 1
+    }
+
+    /// How the token behind `guesses` is to be chosen, if they are right.
+    func sampleRequest(behind guesses: ArraySlice<TokenID>, vocabularyCount: Int) -> SampleRequest {
+        let sampling = admission.sampling
+        let generatedCount = tokens.count - admission.promptCount + guesses.count
         var request = SampleRequest(vocabularyCount: vocabularyCount)
         request.temperature = sampling.temperature
         request.topK = sampling.topK
@@ -46,6 +56,7 @@ struct SlotState {
         request.frequencyPenalty = sampling.frequencyPenalty
         request.repetitionPenalty = sampling.repetitionPenalty
         request.generatedCounts = generatedCounts
+        if isPenalised { for guess in guesses { request.generatedCounts[guess, default: 0] += 1 } }
         request.promptTokens = promptTokens
         request.logitBias = sampling.logitBias
         request.allowedTokens = sampling.allowedTokens

@@ -11,18 +11,36 @@ struct StepBatch {
         var sources: [Int]
     }
 
+    /// Rows that choose tokens of a slot.
+    struct Sample {
+        let slot: Slot
+        let rows: Range<Int>
+        /// Inputs of the rows but the first.
+        let guesses: [TokenID]
+
+        /// What counts of the rows' choices: up to the first that is not what the next row took for granted, or is nil.
+        func accepted(_ choices: ArraySlice<SampledToken?>) -> [SampledToken] {
+            var accepted: [SampledToken] = []
+            for choice in choices {
+                guard let choice else { break }
+                accepted.append(choice)
+                guard accepted.count <= guesses.count, choice.token == guesses[accepted.count - 1] else { break }
+            }
+            return accepted
+        }
+    }
+
     private(set) var tokens: [TokenID] = []
     private(set) var positions = RotaryPositions()
     private(set) var attention = AttentionBatch(segments: [])
     private(set) var replacements: [Replacement] = []
-    /// Rows that choose a token, and whose.
-    private(set) var sampledRows: [Int] = []
-    private(set) var sampledSlots: [Slot] = []
+    private(set) var samples: [Sample] = []
 
-    /// Adds `range` of a slot's tokens; its KV goes to the same positions.
-    mutating func append(_ range: Range<Int>, of state: SlotState, slot: Slot, samples: Bool) {
+    /// Adds a slot's `input` for the positions from `start` on, where its KV goes.
+    mutating func append(_ input: some Collection<TokenID>, at start: Int, of state: SlotState) {
+        let range = start..<start + input.count
         let firstRow = tokens.count
-        tokens += state.tokens[range]
+        tokens += input
         state.positions.append(range, to: &positions)
         attention.segments.append(
             AttentionBatch.Segment(rows: firstRow..<tokens.count, start: range.lowerBound, blocks: state.blocks))
@@ -34,9 +52,10 @@ struct StepBatch {
                     image: span.id, targets: overlap.map { firstRow + $0 - range.lowerBound },
                     sources: overlap.map { $0 - span.offset }))
         }
-        if samples {
-            sampledRows.append(tokens.count - 1)
-            sampledSlots.append(slot)
-        }
+    }
+
+    /// The last rows choose tokens for `slot`: one, and one behind each of `guesses`.
+    mutating func sample(lastRows count: Int, slot: Slot, guesses: [TokenID] = []) {
+        samples.append(Sample(slot: slot, rows: tokens.count - count..<tokens.count, guesses: guesses))
     }
 }

@@ -30,7 +30,7 @@ extension DecoderRunner {
         prefill.releases = [0]
         let prefillSeconds = try seconds(prefill)
         var decode = plan()
-        decode.decodes = [0]
+        decode.decodes = [SlotDecode(slot: 0)]
         let decodeSeconds = try seconds(decode)
         var release = plan()
         release.releases = [0]

@@ -14,6 +14,7 @@ struct MetricsPage {
         var page = PrometheusWriter(created: server.started)
         writeGauges(into: &page)
         writeCounters(into: &page)
+        if let speculation = statistics.speculation { write(speculation, into: &page) }
         writeHistograms(into: &page)
         writeOwn(into: &page)
         server.http.write(into: &page)
@@ -88,6 +89,16 @@ struct MetricsPage {
         page.counter(
             "vllm:admission_rejections", "Requests refused because the queue was full.",
             by("reason", [("max_num_queued_reqs", Double(s.rejectedRequests))]))
+    }
+
+    private func write(_ speculation: SpeculationStatistics, into page: inout PrometheusWriter) {
+        let s = speculation
+        page.counter("vllm:spec_decode_num_drafts", "Decodes with tokens guessed behind them.", one(s.drafts))
+        page.counter("vllm:spec_decode_num_draft_tokens", "Tokens guessed.", one(s.guessedTokens))
+        page.counter("vllm:spec_decode_num_accepted_tokens", "Guesses that were right.", one(s.acceptedTokens))
+        page.counter(
+            "vllm:spec_decode_num_accepted_tokens_per_pos", "Guesses that were right, by position behind the decode.",
+            by("position", s.acceptedByPosition.enumerated().map { ("\($0)", Double($1)) }))
     }
 
     private func writeHistograms(into page: inout PrometheusWriter) {

@@ -41,6 +41,7 @@ import Testing
         "max-num-queued-tokens": ["2M"], "kv-cache-memory-bytes": ["1G"], "kv-cache-dtype": ["float32"],
         "block-size": ["32"], "enable-prefix-caching": ["no"], "enable-chunked-prefill": ["no"],
         "long-prefill-token-threshold": ["128"], "scheduling-policy": ["priority"],
+        "speculative-config": ["{\"method\": \"ngram\", \"num_speculative_tokens\": 4}"],
         "limit-mm-per-prompt": ["{\"image\": 2}"], "mm-processor-kwargs": ["{\"max_pixels\": 5000000}"],
         "fit-images": ["no"], "max-image-pixels": ["1m"], "allowed-local-media-path": ["/tmp"],
         "allowed-media-domains": ["a.test", "b.test:8080"],
