@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e count verify-main verify-demo bench-peers bench-growth docs
+.PHONY: help setup build test unit e2e count verify-main verify-demo bench-peers bench-growth bench-speculation docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -39,6 +39,10 @@ bench-peers: build ## Martlet beside llama.cpp on the same weights, in turns, by
 
 bench-growth: ## what longer contexts and prompts and more sequences cost, with plots (a quarter of an hour)
 	@$(MAKE) bench-peers PARTS="limits growth"
+
+bench-speculation: build ## decoding with and without n-gram speculation, agent traces among it, the same replies demanded
+	@"$$(Tests/EndToEnd/clients.sh)" Tools/bench/speculation.py "$$(swift build -c release --show-bin-path)/martlet" \
+		"$$(Tools/smollm2.sh)" $(SPECULATION)
 
 docs: ## docs/flags.md, from the table the server reads
 	swift build --product martlet
