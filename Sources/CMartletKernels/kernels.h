@@ -10,6 +10,7 @@
 extern const martlet_kernel_table martlet_table_scalar;
 martlet_widen_fn martlet_widen_scalar;
 martlet_narrow_fn martlet_narrow_scalar;
+martlet_quantize_blocks_fn martlet_quantize_blocks_scalar;
 martlet_pack_panel_fn martlet_pack_panel_scalar;
 martlet_unpack_panel_fn martlet_unpack_panel_scalar;
 martlet_unpack_row_fn martlet_unpack_row_scalar;

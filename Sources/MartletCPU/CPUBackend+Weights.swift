@@ -6,8 +6,8 @@ import Synchronization
 
 extension CPUBackend {
     /// Panel by panel from the source, in parallel: never more than the packed matrix and some rows a thread.
-    /// Throws `WeightError` when a tensor is missing, a slice does not fit it, or a finite value does not fit
-    /// `dtype`; `MemoryError`.
+    /// Throws `WeightError` when a tensor is missing, a slice does not fit it, or a value does not fit `dtype`;
+    /// `MemoryError`.
     package func loadMatrix(
         _ slices: [MatrixSlice], from source: any WeightSource, dtype: DType?
     ) throws -> Matrix {
@@ -97,7 +97,7 @@ extension CPUBackend {
                 return
             }
             let row = UnsafeMutablePointer<Float>.allocate(capacity: columns)
-            let rowBytes = columns * piece.target.blockBytes
+            let rowBytes = columns / piece.target.blockElements * piece.target.blockBytes
             let narrow = UnsafeMutableRawPointer.allocate(byteCount: count * rowBytes, alignment: 64)
             defer {
                 row.deallocate()
@@ -106,9 +106,11 @@ extension CPUBackend {
             for index in 0..<count {
                 let stored = rows + index * piece.info.rowBytes
                 table.widen(piece.info.dtype.kernelType, stored, row, columns)
-                guard table.narrow(piece.target.kernelType, row, narrow + index * rowBytes, columns) else {
-                    let row = job.rows.lowerBound + index
-                    throw piece.error("row \(row) has a value too large for \(piece.target.rawValue)")
+                let convert = piece.target.isQuantized ? table.quantize_blocks : table.narrow
+                guard convert(piece.target.kernelType, row, narrow + index * rowBytes, columns) else {
+                    let what = piece.target.isQuantized ? "that is not finite or too large" : "too large"
+                    throw piece.error(
+                        "row \(job.rows.lowerBound + index) has a value \(what) for \(piece.target.rawValue)")
                 }
             }
             table.pack_panel(piece.target.kernelType, narrow, rowBytes, count, columns, job.panel)
@@ -170,6 +172,9 @@ struct StoredSlice {
     /// The type it is packed as.
     let target: DType
 
+    /// What plain types can become in blocks.
+    private static let quantizable: Set<DType> = [.q8_0, .q4_0]
+
     /// More columns than any model has, and few enough for the backend's workspace.
     static let maximumColumns = 1 << 19
 
@@ -180,15 +185,17 @@ struct StoredSlice {
         self.slice = slice
         self.info = info
         target = info.dtype.isQuantized ? info.dtype : dtype ?? info.dtype
-        if target.isQuantized, !info.dtype.isQuantized { throw error("cannot be stored as \(target.rawValue)") }
+        if target.isQuantized, !info.dtype.isQuantized, !Self.quantizable.contains(target) {
+            throw error("cannot be stored as \(target.rawValue)")
+        }
         let shape = info.shape
         let isInside = slice.rows.lowerBound >= 0 && slice.rows.upperBound <= info.rows
             && slice.columns.lowerBound >= 0 && slice.columns.upperBound <= info.columns
         guard isInside else { throw error("rows \(slice.rows), columns \(slice.columns) lie outside \(shape)") }
-        let block = info.dtype.blockElements
+        let block = target.blockElements
         let cuts = [info.columns, slice.columns.lowerBound, slice.columns.upperBound]
         guard cuts.allSatisfy({ $0 % block == 0 }) else {
-            throw error("columns \(slice.columns) cut a block of \(block) \(info.dtype.rawValue)")
+            throw error("columns \(slice.columns) of \(info.columns) cut a block of \(block) \(target.rawValue)")
         }
         guard (1...Self.maximumColumns).contains(slice.columns.count) else {
             throw error("\(slice.columns.count) columns; 1 through \(Self.maximumColumns) are possible")

@@ -35,8 +35,10 @@ struct ModelAssembly {
         report(.opened(files))
         let text = try ModelText(files, options: options, environment: environment)
         let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
-        let footprint = ModelFootprint(files.configuration, dtype: options.dtype)
-        let cacheType = options.cacheType ?? options.dtype ?? Self.cacheType(of: files.configuration.dtype)
+        let footprint = ModelFootprint(
+            files.configuration, dtype: options.dtype, quantization: options.quantization)
+        let weightType = options.quantization == .none ? files.configuration.dtype : .q8_0
+        let cacheType = options.cacheType ?? options.dtype ?? Self.cacheType(of: weightType)
         let memory = HostMemory.read()
         if let memory, footprint.weightBytes > memory.available {
             throw AssemblyError.weightsExceedMemory(weights: footprint.weightBytes, available: memory.available)
@@ -44,9 +46,11 @@ struct ModelAssembly {
 
         let backend = try CPUBackend(threads: options.threads, activations: options.activations)
         var done = 0
-        let loader = WeightLoader(backend: backend, source: files.weights, dtype: options.dtype) { bytes in
+        let loader = WeightLoader(
+            backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization
+        ) { bytes in
             done += bytes
-            report(.loaded(bytes: done, of: footprint.weightBytes))
+            report(.loaded(bytes: done, of: files.totalBytes))
         }
         let configuration = files.configuration
         let decoder = try TextDecoder(

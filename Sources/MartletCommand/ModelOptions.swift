@@ -11,6 +11,8 @@ struct ModelOptions {
     /// Storage of plain matrices and of the KV cache; nil = as the files have it.
     var dtype: DType?
     var cacheType: DType?
+    /// What plain matrices become while they are packed.
+    var quantization = WeightQuantization.none
     /// nil = the model's own, lowered to what the memory holds.
     var maxModelLength: Int?
     var maxRunningSequences = 16

@@ -7,13 +7,16 @@ package struct ModelFootprint: Sendable, Equatable {
     package let parameterCount: Int
     private let configuration: ModelConfiguration
 
-    /// `dtype`: what plain matrices are stored as; nil = as the files have them.
-    package init(_ configuration: ModelConfiguration, dtype: DType? = nil) {
+    /// `dtype` and `quantization`: what plain matrices are stored as; nil and none = as the files have them.
+    package init(
+        _ configuration: ModelConfiguration, dtype: DType? = nil, quantization: WeightQuantization = .none
+    ) {
         self.configuration = configuration
         let tensors = configuration.tensors
         parameterCount = tensors.reduce(0) { $0 + $1.elementCount }
         weightBytes = tensors.reduce(0) { sum, info in
-            let stored = info.shape.count > 1 && !info.dtype.isQuantized ? dtype ?? info.dtype : info.dtype
+            let plain = info.shape.count > 1 && !info.dtype.isQuantized ? dtype ?? info.dtype : info.dtype
+            let stored = quantization.target(of: info) ?? plain
             return sum + info.elementCount / stored.blockElements * stored.blockBytes
         }
     }

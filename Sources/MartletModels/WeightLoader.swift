@@ -6,22 +6,34 @@ package struct WeightLoader<B: Backend> {
     package let source: any WeightSource
     /// Storage type for plain (f32, f16, bf16) matrices; nil = as stored.
     package let dtype: DType?
+    /// What plain matrices become instead.
+    package let quantization: WeightQuantization
     /// Called after each tensor with the bytes it had in the file.
     package let loaded: (Int) -> Void
 
-    package init(backend: B, source: any WeightSource, dtype: DType?, loaded: @escaping (Int) -> Void = { _ in }) {
+    package init(
+        backend: B, source: any WeightSource, dtype: DType?, quantization: WeightQuantization = .none,
+        loaded: @escaping (Int) -> Void = { _ in }
+    ) {
         self.backend = backend
         self.source = source
         self.dtype = dtype
+        self.quantization = quantization
         self.loaded = loaded
     }
 
     package func has(_ name: String) -> Bool { source.info(name) != nil }
 
+    /// This loader over another source.
+    func reading(_ source: any WeightSource) -> WeightLoader {
+        WeightLoader(backend: backend, source: source, dtype: dtype, quantization: quantization, loaded: loaded)
+    }
+
     /// The named tensors, whole, stacked by rows into one matrix.
     package func matrix(_ names: String...) throws -> B.Matrix {
         let infos = try names.map(info)
-        let matrix = try backend.loadMatrix(infos.map(MatrixSlice.init), from: source, dtype: dtype)
+        let target = infos.first { !$0.dtype.isQuantized }.flatMap(quantization.target)
+        let matrix = try backend.loadMatrix(infos.map(MatrixSlice.init), from: source, dtype: target ?? dtype)
         report(infos)
         return matrix
     }

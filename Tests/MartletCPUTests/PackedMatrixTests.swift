@@ -104,7 +104,7 @@ struct PackedMatrixTests {
             #expect(throws: WeightError.self) { try backend.loadMatrix(slices, from: source, dtype: nil) }
         }
         #expect(throws: WeightError.self) {
-            try backend.loadMatrix([narrow], from: source, dtype: .q8_0)
+            try backend.loadMatrix([narrow], from: source, dtype: .q4_K)
         }
     }
 

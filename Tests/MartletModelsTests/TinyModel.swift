@@ -11,10 +11,12 @@ import Testing
 struct TinyModel {
     let configuration: ModelConfiguration
     let source: any WeightSource
+    var quantization = WeightQuantization.none
 
-    init(configuration: ModelConfiguration, source: any WeightSource) {
+    init(configuration: ModelConfiguration, source: any WeightSource, quantization: WeightQuantization = .none) {
         self.configuration = configuration
         self.source = source
+        self.quantization = quantization
     }
 
     init() throws {
@@ -75,7 +77,7 @@ struct TinyModel {
     }
 
     func loader<B: Backend>(_ backend: B) -> WeightLoader<B> {
-        WeightLoader(backend: backend, source: source, dtype: nil)
+        WeightLoader(backend: backend, source: source, dtype: nil, quantization: quantization)
     }
 
     func decoder<B: Backend>(_ backend: B, maxRows: Int = 64) throws -> TextDecoder<B> {

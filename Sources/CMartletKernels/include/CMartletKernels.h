@@ -35,10 +35,20 @@ typedef void martlet_widen_fn(martlet_dtype dtype, const void *x, float *y, size
 /// y[i] = x[i] rounded to the nearest, ties to even, of a plain type. False if a finite value became infinite.
 typedef bool martlet_narrow_fn(martlet_dtype dtype, const float *x, void *y, size_t count);
 
+/// Stores f32 weights as blocks of Q4_0 or Q8_0 (MODEL.md 8.4); count: whole blocks of 32. False if a value is not
+/// finite, or so large that its block has no scale as a half. A scale s is rounded to a half, then each quant is
+/// x * (1 / s) rounded to even and clamped. Q8_0: s is the greatest magnitude / 127. Q4_0: s has the least squared error
+/// among ten that scalar/quantization.c tries.
+typedef bool martlet_quantize_blocks_fn(martlet_dtype dtype, const float *x, void *y, size_t count);
+
 // MARK: Panels
 
 /// Rows of a weight matrix that are packed, multiplied and sharded together.
 enum { MARTLET_PANEL_ROWS = 16 };
+
+/// Name and version of the order of bytes in a panel, as files of ready-packed weights state it: whoever changes what
+/// `pack_panel` does changes it.
+static const char martlet_panel_layout[] = "panel16.1";
 
 /// A packed matrix [rows, columns]: ceil(rows / 16) panels one after the other. A panel is the blocks of its 16 rows
 /// interleaved: for each block along the columns, for each field of the block, for each item of the field, the 16
@@ -279,6 +289,7 @@ typedef struct martlet_kernel_table {
     // Conversion, panels, products.
     martlet_widen_fn *widen;
     martlet_narrow_fn *narrow;
+    martlet_quantize_blocks_fn *quantize_blocks;
     martlet_pack_panel_fn *pack_panel;
     martlet_unpack_panel_fn *unpack_panel;
     martlet_unpack_row_fn *unpack_row;

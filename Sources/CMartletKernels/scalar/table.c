@@ -4,6 +4,7 @@ const martlet_kernel_table martlet_table_scalar = {
     .name = "scalar",
     .widen = martlet_widen_scalar,
     .narrow = martlet_narrow_scalar,
+    .quantize_blocks = martlet_quantize_blocks_scalar,
     .pack_panel = martlet_pack_panel_scalar,
     .unpack_panel = martlet_unpack_panel_scalar,
     .unpack_row = martlet_unpack_row_scalar,

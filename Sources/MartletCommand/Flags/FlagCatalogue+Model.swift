@@ -28,11 +28,19 @@ extension FlagCatalogue {
             "dtype", kind: .choice(["auto", "half", "float16", "bfloat16", "float", "float32"]),
             means: "Storage of plain weights; sums are always float32", standard: "auto: as the files have it"
         ) { $0.model.dtype = dtypes[$1.text] },
-        .refuses(
-            "quantization", "q", kind: .choice(quantizations), means: "Weight format", standard: "as the files have it",
-            because: "quantising while loading comes with the fast CPU engine, and AWQ, GPTQ and compressed-tensors "
-                + "checkpoints are not read. A Q8_0 or Q4_K_M GGUF file of the model runs today.",
-            harmless: ["auto", "none", "gguf"]),
+        .honours(
+            "quantization", "q", kind: .choice(quantizations),
+            means: "What plain matrices become while they are loaded: blocks of 8 or 4 bits",
+            standard: "none: as the files have it"
+        ) { (settings, value) throws(UsageError) in
+            guard !unreadQuantizations.contains(value.text) else {
+                throw .notBuiltYet(
+                    "quantization \(value.text)",
+                    "such checkpoints are not read. Take the bf16 or f16 one with --quantization int8 or int4, or a"
+                        + " GGUF file.")
+            }
+            settings.model.quantization = WeightQuantization(rawValue: value.text) ?? .none
+        },
         .honours(
             "load-format", kind: .choice(LoadFormat.allCases.map(\.rawValue)),
             means: "Where weights come from; dummy makes them up from config.json", standard: "auto"
@@ -117,8 +125,10 @@ extension FlagCatalogue {
         "half": .f16, "float16": .f16, "bfloat16": .bf16, "float": .f32, "float32": .f32,
     ]
 
-    private static let quantizations = [
-        "auto", "none", "gguf", "int8", "int4", "awq", "awq_marlin", "gptq", "gptq_marlin", "compressed-tensors", "fp8",
-        "bitsandbytes", "nvfp4",
+    private static let quantizations =
+        ["auto", "gguf"] + WeightQuantization.allCases.map(\.rawValue) + unreadQuantizations
+    /// Of checkpoints that somebody else has quantised.
+    private static let unreadQuantizations = [
+        "awq", "awq_marlin", "gptq", "gptq_marlin", "compressed-tensors", "fp8", "bitsandbytes", "nvfp4",
     ]
 }

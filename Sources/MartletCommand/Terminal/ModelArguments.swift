@@ -7,6 +7,10 @@ struct ModelArguments: ParsableArguments {
     var model: String
     @Option(help: ArgumentHelp("Storage of plain weights.", valueName: "auto|half|bfloat16|float32"))
     var dtype: String?
+    @Option(
+        name: [.long, .customShort("q")],
+        help: ArgumentHelp("What plain matrices become while they are loaded.", valueName: "none|int8|int4"))
+    var quantization: String?
     @Option(help: "Precision of the KV cache.") var kvCacheDtype: String?
     @Option(help: "Tokens of prompt and output together (1k, 4K, auto).") var maxModelLen: String?
     @Option(help: "Where weights come from.") var loadFormat: String?
@@ -22,7 +26,7 @@ struct ModelArguments: ParsableArguments {
         let options = [
             ("dtype", dtype), ("kv-cache-dtype", kvCacheDtype), ("max-model-len", maxModelLen),
             ("load-format", loadFormat), ("tokenizer", tokenizer), ("chat-template", chatTemplate),
-            ("threads", threads), ("isa", isa), ("activations", activations),
+            ("threads", threads), ("isa", isa), ("activations", activations), ("quantization", quantization),
         ]
         for (name, value) in options { if let value { words.append("--\(name)=\(value)") } }
         let settings = try FlagReader(words).settings(environment: ProcessInfo.processInfo.environment)

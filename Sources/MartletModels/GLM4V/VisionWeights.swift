@@ -65,7 +65,6 @@ package struct VisionWeights<B: Backend> {
         let source = MergedConvolution(
             loader.source, name: "model.visual.downsample.weight",
             taps: configuration.mergeSize * configuration.mergeSize)
-        return try WeightLoader(backend: loader.backend, source: source, dtype: loader.dtype, loaded: loader.loaded)
-            .matrix("model.visual.downsample.weight")
+        return try loader.reading(source).matrix("model.visual.downsample.weight")
     }
 }

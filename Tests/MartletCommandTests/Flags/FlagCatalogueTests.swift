@@ -36,7 +36,7 @@ import Testing
         "served-model-name": ["a", "b"], "tokenizer": ["/t"], "dtype": ["half"], "load-format": ["dummy"],
         "max-model-len": ["4K"], "seed": ["7"], "generation-config": ["vllm"],
         "override-generation-config": ["{\"temperature\": 0.2}"], "max-logprobs": ["5"], "threads": ["3"],
-        "isa": ["scalar"], "activations": ["f32"],
+        "isa": ["scalar"], "activations": ["f32"], "quantization": ["int4"],
         "max-num-seqs": ["4"], "max-num-batched-tokens": ["1k"], "max-num-queued-reqs": ["9"],
         "max-num-queued-tokens": ["2M"], "kv-cache-memory-bytes": ["1G"], "kv-cache-dtype": ["float32"],
         "block-size": ["32"], "enable-prefix-caching": ["no"], "enable-chunked-prefill": ["no"],

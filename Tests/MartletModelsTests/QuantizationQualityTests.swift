@@ -1,0 +1,88 @@
+import Foundation
+import MartletCPU
+import MartletCore
+import MartletTensor
+import Testing
+
+@testable import MartletModels
+
+private let smolLM2Path = ProcessInfo.processInfo.environment["MARTLET_SMOLLM2"]
+
+/// What quantising costs a real model: its perplexity on the fixture's text, and how far its next-token distributions
+/// are from those of the plain weights (mean Kullback-Leibler divergence, in nats). The plain weights are the values of
+/// SmolLM2's GGUF file as f32.
+@Suite(.enabled(if: smolLM2Path != nil, "MARTLET_SMOLLM2 names no file"))
+struct QuantizationQualityTests {
+    /// Log-probabilities [rows, vocabulary] after every token of the text's second halves of windows.
+    private struct Reading {
+        var rows: [[Float]] = []
+        var next: [Int] = []
+
+        var perplexity: Double {
+            exp(-zip(rows, next).reduce(0) { $0 + Double($1.0[$1.1]) } / Double(rows.count))
+        }
+
+        /// Of `other` from this.
+        func divergence(of other: Reading) -> Double {
+            zip(rows, other.rows).reduce(0) { sum, pair in
+                sum + zip(pair.0, pair.1).reduce(0.0) { $0 + Double(expf($1.0) * ($1.0 - $1.1)) }
+            } / Double(rows.count)
+        }
+
+        /// The share of rows whose most probable token is the same.
+        func agreement(with other: Reading) -> Double {
+            func best(_ row: [Float]) -> Int? { row.firstIndex(of: row.max() ?? 0) }
+            return Double(zip(rows, other.rows).count { best($0) == best($1) }) / Double(rows.count)
+        }
+    }
+
+    private func read(_ quantization: WeightQuantization, _ activations: ActivationPrecision) throws -> Reading {
+        let file = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "Fixtures/smollm2/llamacpp.json")
+        let fixture = try JSONParser.parse(Array(Data(contentsOf: file)))
+        let context = try #require(fixture["context"]?.integer)
+        let text = try #require(fixture["text_tokens"]?.array).compactMap(\.integer).map(TokenID.init)
+        let files = try ModelFiles.open(try #require(smolLM2Path), environment: [:])
+        let model = TinyModel(
+            configuration: files.configuration, source: PlainWeights(of: files.weights), quantization: quantization)
+        let backend = try CPUBackend(activations: activations)
+        let width = files.configuration.decoder.vocabularyRows
+        var reading = Reading()
+        for start in stride(from: 0, through: text.count - context, by: context) {
+            let window = Array(text[start..<(start + context)]), rows = Array((context / 2)..<(context - 1))
+            let logits = try model.logits(of: Prompt(tokens: window), rows: rows, chunk: context, backend: backend)
+            for (index, row) in rows.enumerated() {
+                let values = logits[(index * width)..<((index + 1) * width)], best = values.max() ?? 0
+                let total = best + logf(values.reduce(0) { $0 + expf($1 - best) })
+                reading.rows.append(values.map { $0 - total })
+                reading.next.append(Int(window[row + 1]))
+            }
+        }
+        return reading
+    }
+
+    /// Bits of a weight of the decoder's layers.
+    private func bits(_ quantization: WeightQuantization) -> Double {
+        let info = TensorInfo(name: "model.language_model.layers.0.mlp.down_proj.weight", dtype: .f32, shape: [32, 32])
+        let stored = quantization.target(of: info) ?? info.dtype
+        return 8 * Double(stored.blockBytes) / Double(stored.blockElements)
+    }
+
+    @Test func quantisedWeightsSayNearlyTheSame() throws {
+        let plain = try read(.none, .f32)
+        print("SmolLM2, plain f32: perplexity \(plain.perplexity)")
+        for (quantization, activations, bound, ratio) in [
+            (WeightQuantization.int8, ActivationPrecision.f32, 0.003, 1.01), (.int8, .int8, 0.01, 1.01),
+            (.int4, .f32, 0.3, 1.2), (.int4, .int8, 0.3, 1.2),
+        ] {
+            let found = try read(quantization, activations)
+            let divergence = plain.divergence(of: found)
+            print(
+                "SmolLM2, \(quantization) (\(bits(quantization)) bits), activations \(activations):",
+                "perplexity \(found.perplexity), divergence \(divergence),",
+                "same first token \(plain.agreement(with: found))")
+            #expect(divergence > 0 && divergence < bound)
+            #expect(found.perplexity / plain.perplexity < ratio)
+        }
+    }
+}
