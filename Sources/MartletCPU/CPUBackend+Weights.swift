@@ -5,24 +5,27 @@ import Synchronization
 // MARK: - Weights
 
 extension CPUBackend {
-    /// Panel by panel from the source, in parallel: never more than the packed matrix and some rows a thread.
+    /// Panel by panel from the source, in parallel: never more than the packed matrix and some rows a thread. Panels
+    /// that the source has are used where they lie, unless `copiesPanels` or a slice cuts them.
     /// Throws `WeightError` when a tensor is missing, a slice does not fit it, or a value does not fit `dtype`;
     /// `MemoryError`.
     package func loadMatrix(
         _ slices: [MatrixSlice], from source: any WeightSource, dtype: DType?
     ) throws -> Matrix {
-        let pieces = try slices.map { try StoredSlice($0, in: source, dtype: dtype) }
+        let pieces = try slices.map {
+            try StoredSlice($0, in: source, dtype: dtype, copiesPanels: copiesPanels, kernels: kernels)
+        }
         guard let first = pieces.first else { throw WeightError(file: "checkpoint", reason: "a matrix of no slices") }
         for piece in pieces where piece.slice.columns.count != first.slice.columns.count {
             throw piece.error(
                 "\(piece.slice.columns.count) columns, while \(first.slice.name) has \(first.slice.columns.count)")
         }
-        let parts = segments(of: pieces)
-        let matrix = try Matrix(parts.map { ($0.dtype, $0.rows) }, columns: first.slice.columns.count)
+        let segments = segments(of: pieces)
+        let matrix = try Matrix(segments.map(\.part), columns: first.slice.columns.count)
         var jobs: [PanelJob] = []
-        for (segment, part) in zip(matrix.segments, parts) {
+        for (segment, pieces) in zip(matrix.segments, segments.map(\.pieces)) {
             var row = 0
-            for piece in part.pieces {
+            for piece in pieces where piece.lent == nil {
                 for start in stride(from: 0, to: piece.slice.rows.count, by: Matrix.panelRows) {
                     let count = min(Matrix.panelRows, piece.slice.rows.count - start)
                     let lower = piece.slice.rows.lowerBound + start
@@ -33,14 +36,14 @@ extension CPUBackend {
             }
         }
         try parallelThrowing(jobs.count) { try pack(jobs[$0], from: source) }
-        for name in Set(slices.map(\.name)) { source.discard(name) }
+        for name in Set(pieces.filter { $0.lent == nil }.map(\.slice.name)) { source.discard(name) }
         return matrix
     }
 
     package func loadVector(_ slices: [MatrixSlice], from source: any WeightSource) throws -> Vector {
         var values: [Float] = []
         for slice in slices {
-            let piece = try StoredSlice(slice, in: source, dtype: nil)
+            let piece = try StoredSlice(slice, in: source, dtype: nil, copiesPanels: true, kernels: kernels)
             values += piece.info.dtype.isQuantized
                 ? try quantizedValues(piece, from: source) : try plainValues(piece, from: source)
             source.discard(slice.name)
@@ -51,7 +54,7 @@ extension CPUBackend {
     package func makeMatrix(_ values: [Float], rows: Int, columns: Int) throws -> Matrix {
         precondition(rows >= 0 && values.count == rows * columns, "not [\(rows), \(columns)]")
         precondition((1...StoredSlice.maximumColumns).contains(columns), "\(columns) columns")
-        let matrix = try Matrix([(.f32, rows)], columns: columns)
+        let matrix = try Matrix([Matrix.Part(dtype: .f32, rows: rows)], columns: columns)
         values.withUnsafeBufferPointer { values in
             guard let base = values.baseAddress, let segment = matrix.segments.first else { return }
             pool.parallel(segment.panelCount) { index in
@@ -73,21 +76,37 @@ extension CPUBackend {
         let panel: UnsafeMutableRawPointer
     }
 
-    /// Slices that follow one another in one segment: of one target type, each but the last ending at a whole panel.
-    private func segments(of pieces: [StoredSlice]) -> [(dtype: DType, rows: Int, pieces: [StoredSlice])] {
-        var parts: [(dtype: DType, rows: Int, pieces: [StoredSlice])] = []
+    /// Slices that follow one another in one segment: of one target type, each but the last ending at a whole panel,
+    /// and all or none of them lent, in memory that goes on.
+    private func segments(of pieces: [StoredSlice]) -> [(part: Matrix.Part, pieces: [StoredSlice])] {
+        var segments: [(part: Matrix.Part, pieces: [StoredSlice])] = []
         for piece in pieces {
-            if let last = parts.last, last.dtype == piece.target, last.rows % Matrix.panelRows == 0 {
-                parts[parts.count - 1].rows += piece.slice.rows.count
-                parts[parts.count - 1].pieces.append(piece)
+            let rows = piece.slice.rows.count
+            if let last = segments.last?.part, last.dtype == piece.target, last.rows % Matrix.panelRows == 0,
+                end(of: last, columns: piece.slice.columns.count) == piece.lent?.start
+            {
+                segments[segments.count - 1].part.rows += rows
+                segments[segments.count - 1].pieces.append(piece)
             } else {
-                parts.append((piece.target, piece.slice.rows.count, [piece]))
+                segments.append((Matrix.Part(dtype: piece.target, rows: rows, lent: piece.lent), [piece]))
             }
         }
-        return parts
+        return segments
+    }
+
+    /// Where the next panel would lie in lent memory; nil in a matrix's own.
+    private func end(of part: Matrix.Part, columns: Int) -> UnsafeRawPointer? {
+        part.lent.map {
+            $0.start + part.rows / Matrix.panelRows * Matrix.panelBytes(part.dtype, columns: columns)
+        }
     }
 
     private func pack(_ job: PanelJob, from source: any WeightSource) throws {
+        if let panel = job.piece.wholePanel(of: job.rows) {
+            let bytes = Matrix.panelBytes(job.piece.target, columns: job.piece.info.columns)
+            job.panel.copyMemory(from: panel, byteCount: bytes)
+            return
+        }
         let (piece, count, columns) = (job.piece, job.rows.count, job.piece.slice.columns.count)
         let table = kernels.table.pointee
         try piece.withRows(job.rows, from: source) { rows in
@@ -161,60 +180,5 @@ extension CPUBackend {
             guard let base = values.baseAddress else { return }
             for row in 0..<matrix.rows { unpackRow(row, of: matrix, into: base + row * matrix.columns) }
         }
-    }
-}
-
-/// A slice found in its checkpoint and checked: it lies inside the tensor, is cut at whole blocks (D9), and can be
-/// stored as `target`.
-struct StoredSlice {
-    let slice: MatrixSlice
-    let info: TensorInfo
-    /// The type it is packed as.
-    let target: DType
-
-    /// What plain types can become in blocks.
-    private static let quantizable: Set<DType> = [.q8_0, .q4_0]
-
-    /// More columns than any model has, and few enough for the backend's workspace.
-    static let maximumColumns = 1 << 19
-
-    init(_ slice: MatrixSlice, in source: any WeightSource, dtype: DType?) throws(WeightError) {
-        guard let info = source.info(slice.name) else {
-            throw WeightError(file: "checkpoint", tensor: slice.name, reason: "missing")
-        }
-        self.slice = slice
-        self.info = info
-        target = info.dtype.isQuantized ? info.dtype : dtype ?? info.dtype
-        if target.isQuantized, !info.dtype.isQuantized, !Self.quantizable.contains(target) {
-            throw error("cannot be stored as \(target.rawValue)")
-        }
-        let shape = info.shape
-        let isInside = slice.rows.lowerBound >= 0 && slice.rows.upperBound <= info.rows
-            && slice.columns.lowerBound >= 0 && slice.columns.upperBound <= info.columns
-        guard isInside else { throw error("rows \(slice.rows), columns \(slice.columns) lie outside \(shape)") }
-        let block = target.blockElements
-        let cuts = [info.columns, slice.columns.lowerBound, slice.columns.upperBound]
-        guard cuts.allSatisfy({ $0 % block == 0 }) else {
-            throw error("columns \(slice.columns) of \(info.columns) cut a block of \(block) \(target.rawValue)")
-        }
-        guard (1...Self.maximumColumns).contains(slice.columns.count) else {
-            throw error("\(slice.columns.count) columns; 1 through \(Self.maximumColumns) are possible")
-        }
-    }
-
-    /// Lends the first byte of the slice's columns in the first of `rows`; rows are `info.rowBytes` apart.
-    func withRows<Result>(
-        _ rows: Range<Int>, from source: any WeightSource, _ body: (UnsafeRawPointer) throws -> Result
-    ) throws -> Result {
-        try source.withRows(slice.name, rows) { bytes in
-            guard let base = bytes.baseAddress, bytes.count >= rows.count * info.rowBytes else {
-                throw error("rows \(rows) have \(bytes.count) bytes instead of \(rows.count * info.rowBytes)")
-            }
-            return try body(base + slice.columns.lowerBound / info.dtype.blockElements * info.dtype.blockBytes)
-        }
-    }
-
-    func error(_ reason: String) -> WeightError {
-        WeightError(file: "checkpoint", tensor: slice.name, reason: reason)
     }
 }

@@ -8,6 +8,8 @@ package final class CPUBackend: Backend {
     package let kernels: CPUKernels
     package let pool: ThreadPool
     package let activations: ActivationPrecision
+    /// Whether panels of ready-packed files are copied into memory of huge pages; else they are used where they lie.
+    package let copiesPanels: Bool
     /// Activations as the multiply kernels read them, for one product at a time.
     let workspace: Storage
 
@@ -16,12 +18,18 @@ package final class CPUBackend: Backend {
     /// 4096 columns, resident as far as it is used. Throws `InstructionSetError` or `MemoryError`.
     package init(
         threads: Int? = nil, isa: String? = nil, activations: ActivationPrecision = .f32,
-        workspaceCount: Int = 4 << 20
+        copiesPanels: Bool = false, workspaceCount: Int = 4 << 20
     ) throws {
+        self.copiesPanels = copiesPanels
         self.activations = activations
         kernels = try CPUKernels(isa: isa)
         pool = ThreadPool(threadCount: threads ?? ThreadPool.defaultThreadCount())
         workspace = try Storage(count: workspaceCount)
+    }
+
+    /// Name and version of the order of bytes in the panels that this backend makes and multiplies with.
+    package static let panelLayout = withUnsafeBytes(of: martlet_panel_layout) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
     }
 
     /// Activations: f32, in memory of huge pages.

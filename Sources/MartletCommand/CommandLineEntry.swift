@@ -12,13 +12,14 @@ struct MartletCommand: AsyncParsableCommand {
               martlet serve ./AutoGLM-Phone-9B --served-model-name autoglm-phone-9b
               martlet chat model.gguf "Who are you?"
               martlet chat ./AutoGLM-Phone-9B --image screen.png "Tap the red button"
+              martlet quantize ./AutoGLM-Phone-9B ./AutoGLM-Phone-9B-int4 -q int4
               martlet plan ./AutoGLM-Phone-9B --devices 2x24GiB
               martlet selfcheck model.gguf
               martlet bench model.gguf --context 128,1024
             """,
         version: "martlet \(MartletVersion.number)",
         subcommands: [
-            ServeCommand.self, ChatCommand.self, BenchCommand.self, KernelBenchCommand.self,
+            ServeCommand.self, ChatCommand.self, QuantizeCommand.self, BenchCommand.self, KernelBenchCommand.self,
             SelfcheckCommand.self, PlanCommand.self, FlagsCommand.self,
         ])
 }

@@ -36,7 +36,8 @@ struct ModelAssembly {
         let text = try ModelText(files, options: options, environment: environment)
         let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
         let footprint = ModelFootprint(
-            files.configuration, dtype: options.dtype, quantization: options.quantization)
+            files.configuration, dtype: options.dtype, quantization: options.quantization,
+            weightBytes: files.isPacked ? files.totalBytes : nil)
         let weightType = options.quantization == .none ? files.configuration.dtype : .q8_0
         let cacheType = options.cacheType ?? options.dtype ?? Self.cacheType(of: weightType)
         let memory = HostMemory.read()
@@ -44,7 +45,8 @@ struct ModelAssembly {
             throw AssemblyError.weightsExceedMemory(weights: footprint.weightBytes, available: memory.available)
         }
 
-        let backend = try CPUBackend(threads: options.threads, activations: options.activations)
+        let backend = try CPUBackend(
+            threads: options.threads, activations: options.activations, copiesPanels: options.copiesPanels)
         var done = 0
         let loader = WeightLoader(
             backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization
@@ -63,7 +65,11 @@ struct ModelAssembly {
         }
         let limits = try CachePlan(
             options: options, footprint: footprint, cacheType: cacheType,
-            modelLength: configuration.decoder.maxPositions, available: HostMemory.read()?.available
+            modelLength: configuration.decoder.maxPositions,
+            // Pages of a mapped file count as free, and are not.
+            available: (HostMemory.read()?.available).map {
+                files.isPacked && !options.copiesPanels ? max(0, $0 - files.totalBytes) : $0
+            }
         ).limits(vocabularyCount: min(configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
         report(
             .sized(limits, cacheBytes: limits.blockCount * limits.blockSize * footprint.cacheBytesPerToken(cacheType)))

@@ -13,6 +13,8 @@ struct ModelOptions {
     var cacheType: DType?
     /// What plain matrices become while they are packed.
     var quantization = WeightQuantization.none
+    /// Ready-packed weights are copied into memory of huge pages; else they are used where they are mapped.
+    var copiesPanels = false
     /// nil = the model's own, lowered to what the memory holds.
     var maxModelLength: Int?
     var maxRunningSequences = 16

@@ -8,13 +8,15 @@ package struct ModelFootprint: Sendable, Equatable {
     private let configuration: ModelConfiguration
 
     /// `dtype` and `quantization`: what plain matrices are stored as; nil and none = as the files have them.
+    /// `weightBytes`: of ready-packed weights, which are of several types.
     package init(
-        _ configuration: ModelConfiguration, dtype: DType? = nil, quantization: WeightQuantization = .none
+        _ configuration: ModelConfiguration, dtype: DType? = nil, quantization: WeightQuantization = .none,
+        weightBytes: Int? = nil
     ) {
         self.configuration = configuration
         let tensors = configuration.tensors
         parameterCount = tensors.reduce(0) { $0 + $1.elementCount }
-        weightBytes = tensors.reduce(0) { sum, info in
+        self.weightBytes = weightBytes ?? tensors.reduce(0) { sum, info in
             let plain = info.shape.count > 1 && !info.dtype.isQuantized ? dtype ?? info.dtype : info.dtype
             let stored = quantization.target(of: info) ?? plain
             return sum + info.elementCount / stored.blockElements * stored.blockBytes

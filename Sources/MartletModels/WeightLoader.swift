@@ -32,8 +32,8 @@ package struct WeightLoader<B: Backend> {
     /// The named tensors, whole, stacked by rows into one matrix.
     package func matrix(_ names: String...) throws -> B.Matrix {
         let infos = try names.map(info)
-        let target = infos.first { !$0.dtype.isQuantized }.flatMap(quantization.target)
-        let matrix = try backend.loadMatrix(infos.map(MatrixSlice.init), from: source, dtype: target ?? dtype)
+        let slices = infos.map { MatrixSlice($0, dtype: quantization.target(of: $0)) }
+        let matrix = try backend.loadMatrix(slices, from: source, dtype: dtype)
         report(infos)
         return matrix
     }
@@ -41,7 +41,7 @@ package struct WeightLoader<B: Backend> {
     /// The named tensors, whole, one after the other as f32.
     package func vector(_ names: String...) throws -> B.Vector {
         let infos = try names.map(info)
-        let vector = try backend.loadVector(infos.map(MatrixSlice.init), from: source)
+        let vector = try backend.loadVector(infos.map { MatrixSlice($0) }, from: source)
         report(infos)
         return vector
     }

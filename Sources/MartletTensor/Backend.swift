@@ -22,8 +22,8 @@ package protocol Backend: AnyObject {
     /// Uninitialised activations. Throws when the memory is not to be had.
     func makeActivation(rows: Int, width: Int) throws -> Activation<Storage>
     /// Packs `slices` of a checkpoint, stacked by rows, into one matrix; all have the same number of columns.
-    /// `dtype` converts plain types (f32, f16, bf16) to that one, which may be plain, Q8_0 or Q4_0; nil and quantised
-    /// types stay as stored.
+    /// `dtype`, or a slice's own, converts plain types (f32, f16, bf16) to that one, which may be plain, Q8_0 or Q4_0;
+    /// nil and quantised types stay as stored.
     func loadMatrix(_ slices: [MatrixSlice], from source: any WeightSource, dtype: DType?) throws -> Matrix
     /// A tensor (or rows of it) as f32.
     func loadVector(_ slices: [MatrixSlice], from source: any WeightSource) throws -> Vector

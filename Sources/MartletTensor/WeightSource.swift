@@ -10,8 +10,16 @@ package protocol WeightSource: AnyObject, Sendable {
         _ name: String, _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Result
     ) throws -> Result
 
+    /// The tensor in panels, if the checkpoint holds it so: then it has no rows to lend. Throws if the file has shrunk.
+    func panels(_ name: String) throws -> PackedPanels?
+
     /// The rows' pages will not be read again soon: a mapped file may drop them.
     func discard(_ name: String)
+}
+
+extension WeightSource {
+    /// Most checkpoints have none.
+    package func panels(_ name: String) throws -> PackedPanels? { nil }
 }
 
 /// A checkpoint that cannot be used: which file, which tensor, and why.
@@ -36,15 +44,18 @@ package struct MatrixSlice: Sendable, Equatable {
     package var name: String
     package var rows: Range<Int>
     package var columns: Range<Int>
+    /// What a plain tensor becomes, before what the whole matrix does.
+    package var dtype: DType?
 
-    package init(name: String, rows: Range<Int>, columns: Range<Int>) {
+    package init(name: String, rows: Range<Int>, columns: Range<Int>, dtype: DType? = nil) {
         self.name = name
         self.rows = rows
         self.columns = columns
+        self.dtype = dtype
     }
 
     /// The whole tensor.
-    package init(_ info: TensorInfo) {
-        self.init(name: info.name, rows: 0..<info.rows, columns: 0..<info.columns)
+    package init(_ info: TensorInfo, dtype: DType? = nil) {
+        self.init(name: info.name, rows: 0..<info.rows, columns: 0..<info.columns, dtype: dtype)
     }
 }

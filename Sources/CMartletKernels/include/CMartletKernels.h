@@ -37,8 +37,8 @@ typedef bool martlet_narrow_fn(martlet_dtype dtype, const float *x, void *y, siz
 
 /// Stores f32 weights as blocks of Q4_0 or Q8_0 (MODEL.md 8.4); count: whole blocks of 32. False if a value is not
 /// finite, or so large that its block has no scale as a half. A scale s is rounded to a half, then each quant is
-/// x * (1 / s) rounded to even and clamped. Q8_0: s is the greatest magnitude / 127. Q4_0: s has the least squared error
-/// among ten that scalar/quantization.c tries.
+/// x * (1 / s) rounded to even and clamped. Q8_0: s is the greatest magnitude / 127. Q4_0: s has the least squared
+/// error among nine that scalar/quantization.c tries.
 typedef bool martlet_quantize_blocks_fn(martlet_dtype dtype, const float *x, void *y, size_t count);
 
 // MARK: Panels

@@ -46,6 +46,11 @@ extension FlagCatalogue {
             means: "Where weights come from; dummy makes them up from config.json", standard: "auto"
         ) { $0.model.loadFormat = LoadFormat(rawValue: $1.text) ?? .auto },
         .honours(
+            "mmap", kind: .toggle,
+            means: "Use ready-packed weights where their file is mapped; --no-mmap copies them into memory",
+            standard: "on"
+        ) { $0.model.copiesPanels = !$1.isOn },
+        .honours(
             "max-model-len", kind: .count(-1...(1 << 30)),
             means: "Tokens of prompt and output together; auto or -1 fits memory",
             standard: "the model's, or what memory holds"

@@ -1,15 +1,20 @@
 import Foundation
 import Logging
 
-/// How far loading is: a bar on a terminal, a log line every ten seconds elsewhere.
+/// How far loading, or other work on all weights, is: a bar on a terminal, a log line every ten seconds elsewhere.
 struct LoadProgress {
+    private let title: String
     private let isTerminal: Bool
     private let say: @Sendable (String) -> Void
     private let start = ContinuousClock.now
     private var last: ContinuousClock.Instant?
     private var isBarOpen = false
 
-    init(isTerminal: Bool = isatty(STDERR_FILENO) == 1, say: @escaping @Sendable (String) -> Void) {
+    init(
+        title: String = "Loading weights", isTerminal: Bool = isatty(STDERR_FILENO) == 1,
+        say: @escaping @Sendable (String) -> Void
+    ) {
+        self.title = title
         self.isTerminal = isTerminal
         self.say = say
     }
@@ -21,9 +26,9 @@ struct LoadProgress {
         last = now
         if isTerminal {
             isBarOpen = true
-            ConsoleLog.write("\r" + Self.bar(done, of: total))
+            ConsoleLog.write("\r" + Self.bar(done, of: total, title: title))
         } else {
-            say("Loading weights: " + Self.share(done, of: total))
+            say(title + ": " + Self.share(done, of: total))
         }
     }
 
@@ -33,9 +38,9 @@ struct LoadProgress {
         isBarOpen = false
     }
 
-    static func bar(_ done: Int, of total: Int, width: Int = 30) -> String {
+    static func bar(_ done: Int, of total: Int, width: Int = 30, title: String = "Loading weights") -> String {
         let filled = total > 0 ? min(width, done * width / total) : 0
-        return "Loading weights [" + String(repeating: "#", count: filled)
+        return title + " [" + String(repeating: "#", count: filled)
             + String(repeating: ".", count: width - filled) + "] " + share(done, of: total)
     }
 

@@ -11,6 +11,7 @@ struct ModelArguments: ParsableArguments {
         name: [.long, .customShort("q")],
         help: ArgumentHelp("What plain matrices become while they are loaded.", valueName: "none|int8|int4"))
     var quantization: String?
+    @Flag(inversion: .prefixedNo, help: "Use ready-packed weights where their file is mapped.") var mmap = true
     @Option(help: "Precision of the KV cache.") var kvCacheDtype: String?
     @Option(help: "Tokens of prompt and output together (1k, 4K, auto).") var maxModelLen: String?
     @Option(help: "Where weights come from.") var loadFormat: String?
@@ -29,6 +30,7 @@ struct ModelArguments: ParsableArguments {
             ("threads", threads), ("isa", isa), ("activations", activations), ("quantization", quantization),
         ]
         for (name, value) in options { if let value { words.append("--\(name)=\(value)") } }
+        if !mmap { words.append("--no-mmap") }
         let settings = try FlagReader(words).settings(environment: ProcessInfo.processInfo.environment)
         if let name = settings.instructionSet { setenv("MARTLET_FORCE_ISA", name, 1) }
         return settings

@@ -9,6 +9,26 @@ struct GGUFModelFiles {
     /// Path of the text file.
     let path: String
 
+    /// A ready-packed directory: what the headers say, and the weights beside them.
+    static func packed(_ directory: CheckpointDirectory, name: String) throws(ModelError) -> ModelFiles {
+        func header(_ name: String) throws(ModelError) -> GGUFFile? {
+            try ModelFiles.weights { () throws(WeightError) in
+                guard let path = try directory.file(name) else { return nil }
+                return try GGUFFile(header: path)
+            }
+        }
+        guard let text = try header(ModelFiles.packedTextHeader) else {
+            throw ModelError(file: directory.path, reason: "holds no \(ModelFiles.packedTextHeader)")
+        }
+        let weights = try ModelFiles.weights { () throws(WeightError) in
+            try SafetensorsCheckpoint(directory: directory)
+        }
+        let projector = try header(ModelFiles.packedVisionHeader)
+        return try files(
+            text, projector: projector, ModelConfiguration(gguf: text, projector: projector), weights,
+            weights.tensors, name: name, location: directory.path)
+    }
+
     /// The one text model of a directory. Throws if there are several or none.
     static func inDirectory(_ directory: CheckpointDirectory) throws(ModelError) -> GGUFModelFiles {
         var texts: [String] = []
@@ -32,15 +52,27 @@ struct GGUFModelFiles {
         let checkpoint = try ModelFiles.weights { () throws(WeightError) in
             try GGUFCheckpoint(text: text, projector: projector)
         }
-        try configuration.check(checkpoint, file: path)
+        return try Self.files(
+            text, projector: projector, configuration, checkpoint, checkpoint.tensors,
+            name: ((path as NSString).lastPathComponent as NSString).deletingPathExtension, location: path)
+    }
+
+    /// A model of what GGUF files say and of `weights`, which need not be theirs.
+    private static func files(
+        _ text: GGUFFile, projector: GGUFFile?, _ stated: ModelConfiguration, _ weights: any WeightSource,
+        _ tensors: [TensorInfo], name: String, location: String
+    ) throws(ModelError) -> ModelFiles {
+        var configuration = stated
+        try configuration.check(weights, file: location)
+        configuration.dtype = ModelConfiguration.dominantDType(tensors)
         var processor: JSONValue?
-        if let projector, let vision = configuration.vision { processor = try Self.processorConfig(projector, vision) }
+        if let projector, let vision = configuration.vision { processor = try processorConfig(projector, vision) }
         return ModelFiles(
-            name: ((path as NSString).lastPathComponent as NSString).deletingPathExtension, location: path,
-            configuration: configuration, weights: checkpoint, tokenizer: .gguf(try GGUFTokenizerMetadata(text)),
+            name: name, location: location, configuration: configuration, weights: weights,
+            tokenizer: .gguf(try GGUFTokenizerMetadata(text)),
             chatTemplate: text.metadata["tokenizer.chat_template"]?.string, generationConfig: nil,
-            processorConfig: processor,
-            totalBytes: checkpoint.tensors.reduce(0) { $0 + $1.byteCount })
+            processorConfig: processor, totalBytes: tensors.reduce(0) { $0 + $1.byteCount },
+            headers: [text, projector].compactMap { $0?.header })
     }
 
     /// The glm4v vision file in the same directory whose embeddings are as wide as the text model; the largest, and

@@ -38,11 +38,20 @@ package struct ModelFiles: Sendable {
     package let processorConfig: JSONValue?
     /// Bytes of the weights as stored.
     package let totalBytes: Int
+    /// Headers of the GGUF files that describe the model, the text file's first; empty for Hugging Face directories.
+    package let headers: [[UInt8]]
+
+    /// Names of the headers in a ready-packed directory (MODEL.md 8.5).
+    package static let packedTextHeader = "text.gguf-header"
+    package static let packedVisionHeader = "vision.gguf-header"
+
+    /// Whether the weights are ready-packed: they need no packing, and their memory is the file's.
+    package var isPacked: Bool { (weights as? SafetensorsCheckpoint)?.isPacked ?? false }
 
     init(
         name: String, location: String, configuration: ModelConfiguration, weights: any WeightSource,
         tokenizer: Tokenizer, chatTemplate: String?, generationConfig: JSONValue?, processorConfig: JSONValue?,
-        totalBytes: Int
+        totalBytes: Int, headers: [[UInt8]] = []
     ) {
         self.name = name
         self.location = location
@@ -53,6 +62,7 @@ package struct ModelFiles: Sendable {
         self.generationConfig = generationConfig
         self.processorConfig = processorConfig
         self.totalBytes = totalBytes
+        self.headers = headers
     }
 
     /// Opens a directory, a `.gguf` file, or a hub name (`organisation/model`) out of the local caches. Checks that
@@ -93,6 +103,9 @@ package struct ModelFiles: Sendable {
         let names = directory.names
         let hasGGUF = names.contains { $0.hasSuffix(".gguf") }
         let hasSafetensors = names.contains { $0.hasSuffix(".safetensors") || $0 == SafetensorsCheckpoint.indexName }
+        if names.contains(packedTextHeader), loadFormat == .auto || loadFormat == .safetensors {
+            return try GGUFModelFiles.packed(directory, name: name)
+        }
         let wantsGGUF = loadFormat == .gguf || (loadFormat == .auto && hasGGUF && !hasSafetensors)
         if wantsGGUF { return try GGUFModelFiles.inDirectory(directory).open() }
         return try HuggingFaceFiles(directory: directory, name: name).open(isDummy: loadFormat == .dummy)

@@ -11,6 +11,22 @@ extension ModelConfiguration {
         return list.tensors
     }
 
+    /// The model's tensors as `source` spells and stores them, in the order of the graph; `check` says it has them.
+    package func tensors(of source: any WeightSource) -> [TensorInfo] {
+        var seen: Set<String> = []
+        return tensors.flatMap { expected -> [TensorInfo] in
+            let found = source.info(expected.name).map { [$0] }
+                ?? (Self.alternatives(expected) ?? []).compactMap { source.info($0.name) }
+            return found.filter { seen.insert($0.name).inserted }
+        }
+    }
+
+    /// `source` with its matrices in the order in which they are multiplied.
+    package func asMultiplied(_ source: any WeightSource) -> any WeightSource {
+        guard let vision else { return source }
+        return MergedConvolution(source, vision)
+    }
+
     /// Throws unless `source` has every tensor of the model in its shape. `gate_up_proj` may be in two pieces, and
     /// two pieces may be one.
     package func check(_ source: any WeightSource, file: String) throws(ModelError) {

@@ -1,16 +1,17 @@
 import MartletTensor
 
 /// A convolution weight [outputs, inputs, taps] lent with its rows reordered to [taps, inputs], so that it is a
-/// matrix over patches that lie one after the other (MODEL.md 2.1.7). Values are not changed.
+/// matrix over patches that lie one after the other (MODEL.md 2.1.7). Values are not changed. Other tensors are lent as
+/// they are.
 final class MergedConvolution: WeightSource {
     private let source: any WeightSource
     private let name: String
     private let taps: Int
 
-    init(_ source: any WeightSource, name: String, taps: Int) {
+    init(_ source: any WeightSource, _ configuration: VisionConfiguration) {
         self.source = source
-        self.name = name
-        self.taps = taps
+        name = TensorName.downsample
+        taps = configuration.mergeSize * configuration.mergeSize
     }
 
     func info(_ name: String) -> TensorInfo? {
@@ -44,6 +45,9 @@ final class MergedConvolution: WeightSource {
             return try merged.withUnsafeBytes(body)
         }
     }
+
+    /// Ready-packed files hold the convolution in the order of the product (MODEL.md 8.5).
+    func panels(_ name: String) throws -> PackedPanels? { try source.panels(name) }
 
     func discard(_ name: String) { source.discard(name) }
 }

@@ -62,9 +62,6 @@ package struct VisionWeights<B: Backend> {
     /// The strided convolution as a product: files order a row (input, kernel row, kernel column), the patches of a
     /// block arrive as (kernel row, kernel column, input).
     private static func downsample(_ loader: WeightLoader<B>, _ configuration: VisionConfiguration) throws -> B.Matrix {
-        let source = MergedConvolution(
-            loader.source, name: "model.visual.downsample.weight",
-            taps: configuration.mergeSize * configuration.mergeSize)
-        return try loader.reading(source).matrix("model.visual.downsample.weight")
+        try loader.reading(MergedConvolution(loader.source, configuration)).matrix(TensorName.downsample)
     }
 }

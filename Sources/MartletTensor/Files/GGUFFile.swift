@@ -17,10 +17,17 @@ package final class GGUFFile: Sendable {
     /// Every tensor, in the order of the files.
     package let tensors: [TensorInfo]
     private let places: [String: Place]
+    private let parts: [GGUFPart]
+    private let isHeader: Bool
 
     /// Opens the file, and its other parts if it is the first of a split model. Throws naming file and tensor.
-    package init(path: String) throws(WeightError) {
-        let first = try GGUFPart(path: path)
+    package convenience init(path: String) throws(WeightError) { try self.init(path: path, isHeader: false) }
+
+    /// What `header` made: metadata and shapes, and no tensor that could be read.
+    package convenience init(header path: String) throws(WeightError) { try self.init(path: path, isHeader: true) }
+
+    private init(path: String, isHeader: Bool) throws(WeightError) {
+        let first = try GGUFPart(path: path, isHeader: isHeader)
         var parts = [first]
         if let count = first.metadata["split.count"]?.integer, count > 1 {
             parts += try Self.otherParts(of: first, count: count)
@@ -41,6 +48,8 @@ package final class GGUFFile: Sendable {
                 file: path, reason: "has \(tensors.count) tensors where its parts should have \(expected)")
         }
         self.path = path
+        self.parts = parts
+        self.isHeader = isHeader
         version = first.version
         metadata = first.metadata
         self.tensors = tensors
@@ -64,10 +73,17 @@ package final class GGUFFile: Sendable {
         _ name: String, _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Result
     ) throws -> Result {
         guard let place = places[name] else { throw WeightError(file: path, tensor: name, reason: "is not there") }
+        guard !isHeader else { throw WeightError(file: path, tensor: name, reason: "is not in a header") }
         let bytes = try place.info.byteRange(ofRows: range, file: place.part.path)
         try place.part.mapped.checkSize()
         let start = place.start + bytes.lowerBound
         return try body(UnsafeRawBufferPointer(rebasing: place.part.mapped.bytes[start..<start + bytes.count]))
+    }
+
+    /// The file up to its data, to the byte: what `init(header:)` opens. nil if the model is in several parts.
+    package var header: [UInt8]? {
+        guard parts.count == 1, let part = parts.first, part.dataStart <= part.mapped.byteCount else { return nil }
+        return [UInt8](part.mapped.bytes[..<part.dataStart])
     }
 
     /// The tensor's pages will not be read again soon.

@@ -10,9 +10,12 @@ final class GGUFPart: Sendable {
     let metadata: [String: GGUFValue]
     let entries: [Entry]
     let mapped: MappedFile
+    /// Where the header ends and data begin.
+    let dataStart: Int
     var path: String { mapped.path }
 
-    init(path: String) throws(WeightError) {
+    /// `isHeader`: the file is a header without the data behind it, so that no tensor can be read.
+    init(path: String, isHeader: Bool = false) throws(WeightError) {
         mapped = try MappedFile(path: path)
         var reader = GGUFReader(mapped.bytes, file: path)
         let counts = try reader.counts()
@@ -36,9 +39,10 @@ final class GGUFPart: Sendable {
         }
         let alignment = try reader.alignment(metadata)
         // The header lies inside the file, so this sum cannot overflow.
-        let dataStart = (reader.position + alignment - 1) / alignment * alignment
+        dataStart = (reader.position + alignment - 1) / alignment * alignment
         entries = try Self.placed(
-            tensors, dataStart: dataStart, alignment: alignment, fileBytes: mapped.byteCount, file: path)
+            tensors, dataStart: dataStart, alignment: alignment, fileBytes: isHeader ? .max : mapped.byteCount,
+            file: path)
     }
 
     /// `general.architecture` of a file, read no further than that key; nil if it is not a GGUF file.

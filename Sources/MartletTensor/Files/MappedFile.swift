@@ -68,5 +68,16 @@ package struct MappedFile: ~Copyable, @unchecked Sendable {
         madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
     }
 
+    /// The bytes of `range` will be read again and again, from now on and in no order.
+    package borrowing func expectUse(of range: Range<Int>) {
+        guard let base = bytes.baseAddress, !range.isEmpty, range.lowerBound >= 0, range.upperBound <= byteCount
+        else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let start = range.lowerBound / page * page
+        let memory = UnsafeMutableRawPointer(mutating: base + start)
+        madvise(memory, range.upperBound - start, MADV_NORMAL)
+        madvise(memory, range.upperBound - start, MADV_WILLNEED)
+    }
+
     private static func lastReason(_ what: String) -> String { "\(what): \(String(cString: strerror(errno)))" }
 }

@@ -11,12 +11,15 @@ package final class SafetensorsCheckpoint: WeightSource {
         let info: TensorInfo
         let file: SafetensorsFile
         let start: Int
+        /// Layout of its panels; nil for a tensor in rows.
+        let layout: String?
     }
 
     private let places: [String: Place]
     /// Tensors that have a type nobody here reads, by canonical name.
     private let unreadable: [String: String]
     private let path: String
+    private let files: [SafetensorsFile]
     /// Every tensor that can be used, in the order of the files.
     package let tensors: [TensorInfo]
 
@@ -56,18 +59,22 @@ package final class SafetensorsCheckpoint: WeightSource {
                 guard places[name] == nil, unreadable[name] == nil else {
                     throw WeightError(file: file.path, tensor: entry.name, reason: "is there twice (as \(name))")
                 }
-                guard let dtype = entry.dtype else {
+                let packed = file.packed?.tensors[entry.name]?.panels
+                guard let dtype = packed?.dtype ?? entry.dtype else {
                     unreadable[name] = entry.dtypeName
                     continue
                 }
-                let info = TensorInfo(name: name, dtype: dtype, shape: entry.shape)
-                places[name] = Place(info: info, file: file, start: entry.bytes.lowerBound)
+                let info = TensorInfo(name: name, dtype: dtype, shape: packed?.shape ?? entry.shape)
+                places[name] = Place(
+                    info: info, file: file, start: entry.bytes.lowerBound,
+                    layout: packed == nil ? nil : file.packed?.layout)
                 tensors.append(info)
             }
         }
         self.places = places
         self.unreadable = unreadable
         self.path = path
+        self.files = files
         self.tensors = tensors
     }
 
@@ -83,15 +90,56 @@ package final class SafetensorsCheckpoint: WeightSource {
             let reason = unreadable[name].map { "has dtype \($0); F32, F16 and BF16 are read" } ?? "is not there"
             throw WeightError(file: path, tensor: name, reason: reason)
         }
+        guard place.layout == nil else {
+            throw WeightError(file: place.file.path, tensor: name, reason: "is packed in panels and has no rows")
+        }
         let bytes = try place.info.byteRange(ofRows: range, file: place.file.path)
         try place.file.mapped.checkSize()
         let start = place.start + bytes.lowerBound
         return try body(UnsafeRawBufferPointer(rebasing: place.file.mapped.bytes[start..<start + bytes.count]))
     }
 
+    package func panels(_ name: String) throws -> PackedPanels? {
+        guard let place = places[name], let layout = place.layout,
+            let count = PackedPanels.byteCount(dtype: place.info.dtype, shape: place.info.shape)
+        else { return nil }
+        let range = place.start..<place.start + count
+        try place.file.mapped.checkSize()
+        place.file.mapped.expectUse(of: range)
+        let bytes = UnsafeRawBufferPointer(rebasing: place.file.mapped.bytes[range])
+        return PackedPanels(file: place.file.path, layout: layout, bytes: bytes, owner: place.file)
+    }
+
     package func discard(_ name: String) {
         guard let place = places[name] else { return }
-        place.file.mapped.discard(place.start..<place.start + place.info.byteCount)
+        let count = place.layout == nil
+            ? place.info.byteCount : PackedPanels.byteCount(dtype: place.info.dtype, shape: place.info.shape) ?? 0
+        place.file.mapped.discard(place.start..<place.start + count)
+    }
+
+    // MARK: Ready-packed files
+
+    /// Whether `martlet quantize` made it: matrices lie in panels.
+    package var isPacked: Bool { files.contains { $0.packed != nil } }
+
+    /// Reads every byte of ready-packed files and compares digests. `checked` gets the bytes of each tensor. Throws
+    /// naming the first tensor that is not what was written.
+    package func checkDigests(_ checked: (Int) -> Void) throws(WeightError) {
+        for file in files {
+            for entry in file.entries {
+                guard let stated = file.packed?.tensors[entry.name]?.digest else { continue }
+                try file.mapped.checkSize()
+                var hasher = DigestHasher()
+                hasher.update(UnsafeRawBufferPointer(rebasing: file.mapped.bytes[entry.bytes]))
+                guard "\(hasher.finish())" == stated else {
+                    throw WeightError(
+                        file: file.path, tensor: entry.name,
+                        reason: "is not what was written (its sha256 is another): copy or make the file again")
+                }
+                file.mapped.discard(entry.bytes)
+                checked(entry.bytes.count)
+            }
+        }
     }
 
     // MARK: Shards

@@ -6,7 +6,7 @@ import MartletCore
 package final class SafetensorsFile: Sendable {
     /// The format's own limit.
     package static let maxHeaderBytes = 100_000_000
-    private static let maxRank = 8
+    static let maxRank = 8
 
     /// One tensor of the header.
     package struct Entry: Sendable, Equatable {
@@ -21,13 +21,17 @@ package final class SafetensorsFile: Sendable {
     }
 
     package let entries: [Entry]
+    /// What a ready-packed file says of itself; nil for any other.
+    let packed: PackedHeader?
     let mapped: MappedFile
     package var path: String { mapped.path }
 
     /// Maps the file and checks its header. Throws naming the file and, where there is one, the tensor.
     package init(path: String) throws(WeightError) {
         mapped = try MappedFile(path: path)
-        entries = try Self.entries(of: mapped.bytes, file: path)
+        let header = try Self.header(of: mapped.bytes, file: path)
+        entries = try Self.entries(header.object, dataStart: header.end, fileBytes: mapped.byteCount, file: path)
+        packed = try PackedHeader.read(Self.metadata(header.object), entries: entries, file: path)
     }
 
     private static let readableTypes: [String: DType] = ["F32": .f32, "F16": .f16, "BF16": .bf16]
@@ -37,7 +41,10 @@ package final class SafetensorsFile: Sendable {
         "F64": 64, "C64": 64,
     ]
 
-    private static func entries(of bytes: UnsafeRawBufferPointer, file: String) throws(WeightError) -> [Entry] {
+    /// The header's object, and where it ends.
+    private static func header(
+        of bytes: UnsafeRawBufferPointer, file: String
+    ) throws(WeightError) -> (object: JSONObject, end: Int) {
         guard bytes.count >= 8 else { throw WeightError(file: file, reason: "is too short for a safetensors header") }
         let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
         guard length <= maxHeaderBytes else {
@@ -54,12 +61,25 @@ package final class SafetensorsFile: Sendable {
             throw WeightError(file: file, reason: "header is \(error)")
         }
         guard let object = header.object else { throw WeightError(file: file, reason: "header is not a JSON object") }
+        return (object, dataStart)
+    }
+
+    /// Texts of `__metadata__`.
+    private static func metadata(_ header: JSONObject) -> [String: String] {
+        var metadata: [String: String] = [:]
+        for (key, value) in header["__metadata__"]?.object?.entries ?? [] { metadata[key] = value.string }
+        return metadata
+    }
+
+    private static func entries(
+        _ header: JSONObject, dataStart: Int, fileBytes: Int, file: String
+    ) throws(WeightError) -> [Entry] {
         var entries: [Entry] = []
-        for (name, value) in object.entries where name != "__metadata__" {
-            entries.append(try entry(name, value, dataStart: dataStart, fileBytes: bytes.count, file: file))
+        for (name, value) in header.entries where name != "__metadata__" {
+            entries.append(try entry(name, value, dataStart: dataStart, fileBytes: fileBytes, file: file))
         }
         entries.sort { ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound) }
-        try checkCover(entries, dataStart: dataStart, fileBytes: bytes.count, file: file)
+        try checkCover(entries, dataStart: dataStart, fileBytes: fileBytes, file: file)
         return entries
     }
 

@@ -4,6 +4,7 @@ package enum TensorName {
     package static let textPrefix = "model.language_model."
     package static let visionPrefix = "model.visual."
     package static let embedding = "model.language_model.embed_tokens.weight"
+    package static let downsample = "model.visual.downsample.weight"
     package static let head = "lm_head.weight"
 
     private static let aliases = [

@@ -28,7 +28,7 @@ import Testing
         enable-force-include-usage enable-per-request-metrics sse-keep-alive-interval otlp-traces-endpoint
         collect-detailed-traces show-hidden-metrics-for-version custom-histogram-buckets kv-cache-metrics
         api-server-count trust-remote-code device shutdown-timeout config
-        fit-images threads activations isa vllm-compat reasoning-in-content max-image-pixels
+        fit-images mmap threads activations isa vllm-compat reasoning-in-content max-image-pixels
         """.split { $0 == " " || $0 == "\n" }.map(String.init)
 
     /// A value for every honoured flag that differs from its default.
@@ -36,7 +36,7 @@ import Testing
         "served-model-name": ["a", "b"], "tokenizer": ["/t"], "dtype": ["half"], "load-format": ["dummy"],
         "max-model-len": ["4K"], "seed": ["7"], "generation-config": ["vllm"],
         "override-generation-config": ["{\"temperature\": 0.2}"], "max-logprobs": ["5"], "threads": ["3"],
-        "isa": ["scalar"], "activations": ["f32"], "quantization": ["int4"],
+        "isa": ["scalar"], "activations": ["f32"], "quantization": ["int4"], "mmap": ["no"],
         "max-num-seqs": ["4"], "max-num-batched-tokens": ["1k"], "max-num-queued-reqs": ["9"],
         "max-num-queued-tokens": ["2M"], "kv-cache-memory-bytes": ["1G"], "kv-cache-dtype": ["float32"],
         "block-size": ["32"], "enable-prefix-caching": ["no"], "enable-chunked-prefill": ["no"],

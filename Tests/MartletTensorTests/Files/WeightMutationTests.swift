@@ -58,6 +58,40 @@ import Testing
         }
     }
 
+    @Test(arguments: 0..<6) func packed(seed: Int) throws {
+        let directory = try TemporaryDirectory()
+        let honestPath = directory.path + "/honest.safetensors"
+        let items = [("lm_head.weight", DType.q8_0, [4, 32], true), ("model.norm.weight", .f32, [8], false)].map {
+            PackedFileWriter.Item(info: TensorInfo(name: $0.0, dtype: $0.1, shape: $0.2), isPanels: $0.3)
+        }
+        let packer = try PackedFileWriter(path: honestPath, layout: "x", items: items)
+        try [UInt8](repeating: 1, count: 576).withUnsafeBytes { try packer.write($0) }
+        try [UInt8](repeating: 2, count: 32).withUnsafeBytes { try packer.write($0) }
+        try packer.finish()
+        let honest = try [UInt8](Data(contentsOf: URL(fileURLWithPath: honestPath)))
+        // Most of the header is its padding.
+        let headerBytes = honest.prefix(4096).lastIndex { $0 != UInt8(ascii: " ") } ?? 8
+        var random = SeededGenerator(seed: UInt64(seed) &+ 2000)
+        for _ in 0..<Self.casesPerSeed {
+            let bytes = mutate(honest, headerBytes: headerBytes, using: &random)
+            let path = try directory.write(bytes, to: "model.safetensors")
+            do throws(WeightError) {
+                let checkpoint = try SafetensorsCheckpoint(file: path)
+                for info in checkpoint.tensors {
+                    do {
+                        if let panels = try checkpoint.panels(info.name) {
+                            #expect(panels.bytes.reduce(0) { $0 &+ Int($1) } >= 0)
+                        } else {
+                            try readAll(checkpoint, [info])
+                        }
+                    } catch { Issue.record("\(error)") }
+                }
+            } catch {
+                #expect(!error.reason.isEmpty)
+            }
+        }
+    }
+
     @Test(arguments: 0..<6) func gguf(seed: Int) throws {
         let directory = try TemporaryDirectory()
         var writer = GGUFWriter()
