@@ -2,7 +2,9 @@
 """Shows that the demo model sees (make verify-demo): the default server, asked over HTTP about screens never drawn in
 training. Prints each figure with its bar, and "demo: planned N, run N, passed N"; fails when one falls short.
 
-    python3 demo.py [--screens 500]
+    python3 demo.py [--screens 500] [--quantization int8 int4]
+
+With --quantization only the held-out screens are asked, once for each of these formats of weights.
 """
 
 import argparse
@@ -74,6 +76,21 @@ def sights(figures, server, screens):
     figures.share("held-out and other actions: the right action", sum(v.typed for v in both), len(both), 0.98)
     figures.share("held-out and other actions: parsed", sum(v.parsed for v in both), len(both), 0.995)
     print(f"     {same} of {total} replies are transformers' to the letter")
+
+
+def quantised(figures, name, screens):
+    """Held-out screens with quantised weights, beside what transformers said with the plain ones."""
+    known, asked = cases.known(), cases.held_out(screens)
+    server = Server(["--quantization", name], program=["bash", str(ROOT / "run_autoglm_server.sh")])
+    try:
+        said = replies_to(server, asked)
+    finally:
+        server.stop()
+    mine = sum(cases.judge(case, reply).right for case, reply in zip(asked, said))
+    theirs = sum(cases.judge(case, known[case.name]).right for case in asked)
+    same = sum(reply == known[case.name] for case, reply in zip(asked, said))
+    figures.share(f"{name}: held-out: taps inside the target", mine, len(asked), 0.95)
+    print(f"     with plain weights {theirs}; {same} replies are the same to the letter")
 
 
 def case_figures(figures, asked):
@@ -157,7 +174,13 @@ def pytest(figures, name, test):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--screens", type=int, default=500)
+    parser.add_argument("--quantization", nargs="+", default=[])
     options = parser.parse_args()
+    if options.quantization:
+        figures = Figures(planned=len(options.quantization))
+        for name in options.quantization:
+            quantised(figures, name, options.screens)
+        sys.exit(0 if figures.planned == figures.run == figures.passed else 1)
     figures, begun = Figures(planned=18), time.time()
     try:
         size = sum(path.stat().st_size for path in cases.MODEL.rglob("*") if path.is_file())
