@@ -25,7 +25,17 @@ struct QuantizationQualityTests {
         /// Of `other` from this.
         func divergence(of other: Reading) -> Double {
             zip(rows, other.rows).reduce(0) { sum, pair in
-                sum + zip(pair.0, pair.1).reduce(0.0) { $0 + Double(expf($1.0) * ($1.0 - $1.1)) }
+                pair.0.withUnsafeBufferPointer { left in
+                    pair.1.withUnsafeBufferPointer { right in
+                        guard let left = left.baseAddress, let right = right.baseAddress else { return sum }
+                        var row = 0.0, index = 0
+                        while index < pair.0.count {
+                            row += Double(expf(left[index]) * (left[index] - right[index]))
+                            index += 1
+                        }
+                        return sum + row
+                    }
+                }
             } / Double(rows.count)
         }
 
@@ -34,6 +44,31 @@ struct QuantizationQualityTests {
             func best(_ row: [Float]) -> Int? { row.firstIndex(of: row.max() ?? 0) }
             return Double(zip(rows, other.rows).count { best($0) == best($1) }) / Double(rows.count)
         }
+    }
+
+    /// With bare pointers: a debug build takes a minute for the same over collections.
+    private static func logSoftmax(_ logits: [Float]) -> [Float] {
+        var values = logits
+        values.withUnsafeMutableBufferPointer { buffer in
+            guard let x = buffer.baseAddress else { return }
+            var best = -Float.infinity, sum: Float = 0, index = 0
+            while index < buffer.count {
+                if x[index] > best { best = x[index] }
+                index += 1
+            }
+            index = 0
+            while index < buffer.count {
+                sum += expf(x[index] - best)
+                index += 1
+            }
+            let total = best + logf(sum)
+            index = 0
+            while index < buffer.count {
+                x[index] -= total
+                index += 1
+            }
+        }
+        return values
     }
 
     private func read(_ quantization: WeightQuantization, _ activations: ActivationPrecision) throws -> Reading {
@@ -52,9 +87,7 @@ struct QuantizationQualityTests {
             let window = Array(text[start..<(start + context)]), rows = Array((context / 2)..<(context - 1))
             let logits = try model.logits(of: Prompt(tokens: window), rows: rows, chunk: context, backend: backend)
             for (index, row) in rows.enumerated() {
-                let values = logits[(index * width)..<((index + 1) * width)], best = values.max() ?? 0
-                let total = best + logf(values.reduce(0) { $0 + expf($1 - best) })
-                reading.rows.append(values.map { $0 - total })
+                reading.rows.append(Self.logSoftmax(Array(logits[(index * width)..<((index + 1) * width)])))
                 reading.next.append(Int(window[row + 1]))
             }
         }
@@ -80,8 +113,7 @@ struct QuantizationQualityTests {
         let plain = try read(.none, .f32)
         print("SmolLM2, plain f32: perplexity \(plain.perplexity)")
         for (quantization, activations, bound, ratio) in [
-            (WeightQuantization.int8, ActivationPrecision.f32, 0.003, 1.01), (.int8, .int8, 0.01, 1.01),
-            (.int4, .f32, 0.2, 1.2), (.int4, .int8, 0.2, 1.2),
+            (WeightQuantization.int8, ActivationPrecision.int8, 0.01, 1.01), (.int4, .int8, 0.2, 1.2),
         ] {
             let found = try read(quantization, activations)
             let divergence = plain.divergence(of: found)

@@ -37,7 +37,7 @@ extension FlagCatalogue {
                 throw .notBuiltYet(
                     "quantization \(value.text)",
                     "such checkpoints are not read. Take the bf16 or f16 one with --quantization int8 or int4, or a"
-                        + " GGUF file.")
+                        + " GGUF file of the model.")
             }
             settings.model.quantization = WeightQuantization(rawValue: value.text) ?? .none
         },

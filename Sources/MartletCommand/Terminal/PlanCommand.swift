@@ -58,6 +58,9 @@ struct PlanCommand: ParsableCommand {
     private static func configuration(of model: String, environment: [String: String]) throws -> ModelConfiguration {
         if model.hasSuffix(".gguf") { return try ModelFiles.open(model, environment: environment).configuration }
         let directory = model.hasSuffix("/config.json") ? String(model.dropLast("/config.json".count)) : model
+        if let files = try? ModelFiles.open(directory, environment: environment), files.isPacked {
+            return files.configuration
+        }
         do {
             return try ModelFiles.open(directory, loadFormat: .dummy, environment: environment).configuration
         } catch {
