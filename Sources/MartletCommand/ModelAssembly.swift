@@ -104,8 +104,8 @@ enum AssemblyError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .weightsExceedMemory(let weights, let available):
             "The weights take \(Self.gibibytes(weights)) GiB and the machine has \(Self.gibibytes(available)) GiB left:"
-                + " out of memory. Use --quantization int8 or int4, or a smaller file (a Q4_K_M or Q8_0 GGUF), stop other"
-                + " programs, or see `martlet plan` for what fits."
+                + " out of memory. Use --quantization int8 or int4, or a smaller file (a Q4_K_M or Q8_0 GGUF), stop"
+                + " other programs, or see `martlet plan` for what fits."
         case .cacheTooSmall(let tokens, let needed):
             "The KV cache holds \(tokens) tokens and --max-model-len asks for \(needed). Lower --max-model-len, give"
                 + " more memory with --kv-cache-memory-bytes, or see `martlet plan` for what fits."

@@ -17,6 +17,8 @@ struct QuantizationQualityTests {
     private struct Reading {
         var rows: [[Float]] = []
         var next: [Int] = []
+        /// The most probable token of each row.
+        var best: [Int] = []
 
         var perplexity: Double {
             exp(-zip(rows, next).reduce(0) { $0 + Double($1.0[$1.1]) } / Double(rows.count))
@@ -41,19 +43,18 @@ struct QuantizationQualityTests {
 
         /// The share of rows whose most probable token is the same.
         func agreement(with other: Reading) -> Double {
-            func best(_ row: [Float]) -> Int? { row.firstIndex(of: row.max() ?? 0) }
-            return Double(zip(rows, other.rows).count { best($0) == best($1) }) / Double(rows.count)
+            Double(zip(best, other.best).count { $0 == $1 }) / Double(rows.count)
         }
     }
 
     /// With bare pointers: a debug build takes a minute for the same over collections.
-    private static func logSoftmax(_ logits: [Float]) -> [Float] {
-        var values = logits
+    private static func logSoftmax(_ logits: [Float]) -> (values: [Float], best: Int) {
+        var values = logits, place = 0
         values.withUnsafeMutableBufferPointer { buffer in
             guard let x = buffer.baseAddress else { return }
             var best = -Float.infinity, sum: Float = 0, index = 0
             while index < buffer.count {
-                if x[index] > best { best = x[index] }
+                if x[index] > best { (best, place) = (x[index], index) }
                 index += 1
             }
             index = 0
@@ -68,7 +69,7 @@ struct QuantizationQualityTests {
                 index += 1
             }
         }
-        return values
+        return (values, place)
     }
 
     private func read(_ quantization: WeightQuantization, _ activations: ActivationPrecision) throws -> Reading {
@@ -87,7 +88,9 @@ struct QuantizationQualityTests {
             let window = Array(text[start..<(start + context)]), rows = Array((context / 2)..<(context - 1))
             let logits = try model.logits(of: Prompt(tokens: window), rows: rows, chunk: context, backend: backend)
             for (index, row) in rows.enumerated() {
-                reading.rows.append(Self.logSoftmax(Array(logits[(index * width)..<((index + 1) * width)])))
+                let (values, best) = Self.logSoftmax(Array(logits[(index * width)..<((index + 1) * width)]))
+                reading.rows.append(values)
+                reading.best.append(best)
                 reading.next.append(Int(window[row + 1]))
             }
         }

@@ -36,8 +36,8 @@ extension FlagCatalogue {
             guard !unreadQuantizations.contains(value.text) else {
                 throw .notBuiltYet(
                     "quantization \(value.text)",
-                    "such checkpoints are not read. Take the bf16 or f16 one with --quantization int8 or int4, or a"
-                        + " GGUF file of the model.")
+                    "such checkpoints are not read. The bf16 or f16 one with --quantization int8 or int4, or a"
+                        + " GGUF file of the model runs today.")
             }
             settings.model.quantization = WeightQuantization(rawValue: value.text) ?? .none
         },
