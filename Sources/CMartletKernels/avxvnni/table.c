@@ -5,6 +5,7 @@ const martlet_kernel_table martlet_table_avxvnni = {
     .name = "avxvnni",
     .widen = martlet_widen_avx2,
     .narrow = martlet_narrow_avx2,
+    .quantize_blocks = martlet_quantize_blocks_scalar,
     .pack_panel = martlet_pack_panel_scalar,
     .unpack_panel = martlet_unpack_panel_avx2,
     .unpack_row = martlet_unpack_row_avx2,

@@ -48,11 +48,12 @@ enum { MARTLET_PANEL_ROWS = 16 };
 
 /// Name and version of the order of bytes in a panel, as files of ready-packed weights state it: whoever changes what
 /// `pack_panel` does changes it.
-static const char martlet_panel_layout[] = "panel16.1";
+static const char martlet_panel_layout[] = "panel16x4.1";
 
 /// A packed matrix [rows, columns]: ceil(rows / 16) panels one after the other. A panel is the blocks of its 16 rows
 /// interleaved: for each block along the columns, for each field of the block, for each item of the field, the 16
-/// rows' items. So plain types lie as [column][16]. Rows past the last are zero bytes.
+/// rows' items; bytes of quants count as items of four. So plain types lie as [column][16], bytes of quants as
+/// [byte / 4][16][4]. Rows past the last are zero bytes.
 typedef struct martlet_matrix {
     const void *panels;
     size_t rows;
