@@ -1,16 +1,20 @@
 """The demo model gives right answers on every backend: 40 held-out screens, each tap inside its target."""
 
 import pathlib
+import random
 import sys
 
 import pytest
 
+from agent import Agent
 from conftest import users_page
-from server import HERE
+from pictures import data_url
+from server import HERE, MODEL
 
 sys.path.append(str(HERE.parents[1] / "Tools/demo-model"))
 
 import cases
+import prompts
 
 SCREENS = cases.held_out(60)
 BACKENDS = ["demo", "demo-scalar"] + ["demo-avx2"] * ("avx2" in pathlib.Path("/proc/cpuinfo").read_text())
@@ -53,3 +57,25 @@ def test_the_users_page(servers, streaming):
 def test_the_other_actions(servers, question, action):
     said = servers["demo"].ask(question, SCREENS[0].encoded())["content"]
     assert cases.action_of(said) == action
+
+
+def test_a_step_of_an_agent_computes_what_is_new_and_nothing_else(servers):
+    """Five steps with a new screenshot each. The client takes the last picture out of its history, so that a prompt is
+    that of the step before up to the turn that held it; whole blocks of 16 are found again."""
+    server = servers["demo"]
+    agent = Agent(server, prompts.long_prompt(random.Random(5), "en", 1600))
+    before, shared_of_steps = [], []
+    for step, case in enumerate(SCREENS[:5]):
+        shot, text = case.picture(), f"** Screen Info **\n\n{{\"step\": {step}}}"
+        prompt = server.http.post("/tokenize", json={"model": MODEL, "messages": agent.messages + [
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": data_url(shot)}},
+                                         {"type": "text", "text": text}]}]}).json()["tokens"]
+        hits = server.metric("vllm:prefix_cache_hits_total")
+        agent.step(text, shot)
+        found = server.metric("vllm:prefix_cache_hits_total") - hits
+        shared = next((i for i, (a, b) in enumerate(zip(before, prompt)) if a != b), 0)
+        assert found == shared // 16 * 16 and (step == 0 or shared > 400), (step, found, shared, len(prompt))
+        shared_of_steps.append(shared)
+        before = prompt
+    # History grows by each step's words, and with it what is found.
+    assert shared_of_steps == sorted(shared_of_steps)

@@ -41,6 +41,8 @@ struct EngineUnderTest {
         configuration.maxBatchedTokens = maxBatchedTokens
         configuration.maxRunningSequences = maxRunningSequences
         configuration.maxWaitingRequests = 512
+        // Other tests' work may hold both cores for a minute.
+        configuration.queueTimeoutSeconds = 3600
         configuration.speculation = speculation
         configuration.endTokens = model.configuration.endTokens
         let engine = Engine(configuration: configuration, runner: runner, seeds: SeedSource(seed: 1))

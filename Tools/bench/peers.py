@@ -127,31 +127,40 @@ def nine_b(bench, part):
     })
 
 
-def serve(bench, part, files, figures, settings, arguments):
-    """Rounds of both servers in turns. figures(server, round): a round's samples; arguments(file): of the servers."""
+def serve(bench, part, files, figures, settings, arguments, ours=lambda path: {"martlet": path}):
+    """Rounds of both servers in turns. figures(server, round): a round's samples; arguments(file, model): of the
+    servers; ours(path): names of Martlet's ways to serve a file, and what each serves."""
     for file in files:
         path = bench.path(file)
+        models = ours(path)
         for index in range(bench.rounds(part)):
-            for name in ["martlet", *(f"llama.cpp {setting}" for setting in settings)]:
-                program = bench.options.martlet if name == "martlet" else f"{bench.options.llama}/llama-server"
+            for name in [*models, *(f"llama.cpp {setting}" for setting in settings)]:
+                program = bench.options.martlet if name in models else f"{bench.options.llama}/llama-server"
                 if len(bench.results.samples(file, f"{part}: ready, seconds", name)) > index:
                     continue
                 print(f"{file}, {part}, {name}, round {index + 1}", file=sys.stderr, flush=True)
-                with servers.Server(name, program, path, bench.threads, **arguments(file)) as server:
+                model = models.get(name, path)
+                with servers.Server(name, program, model, bench.threads, **arguments(file, model)) as server:
                     measured = {"ready, seconds": server.start_seconds, **figures(server, index)}
                 bench.results.add_all(file, name, {f"{part}: {work}": value for work, value in measured.items()})
 
 
 def server(bench):
     serve(bench, "server", ["smollm2-q4_1", "smollm2-q4_0"],
-          lambda server, index: asyncio.run(servers.load(server, index)), ["fa-on", "fa-off"], lambda file: {})
+          lambda server, index: asyncio.run(servers.load(server, index)), ["fa-on", "fa-off"], lambda file, model: {})
 
 
 def start(bench):
-    """Start-up with the file in the page cache, and memory after a request with room for one sequence."""
+    """Start-up with the weights in the page cache, and memory after a request with room for one sequence. Martlet
+    serves what `martlet quantize` made of the file, mapped and copied, and the file itself."""
 
-    def arguments(file):
-        subprocess.run(["cat", bench.path(file)], stdout=subprocess.DEVNULL, check=True)
+    def ours(path):
+        packed = weights.packed(bench.options.martlet, path)
+        return {"martlet": packed, "martlet --no-mmap": packed, "martlet from GGUF": path}
+
+    def arguments(file, model):
+        paths = sorted(model.iterdir()) if model.is_dir() else [model]
+        subprocess.run(["cat", *paths], stdout=subprocess.DEVNULL, check=True)
         cache = START_LENGTH * bench.results.data["files"][file]["kv_bytes"]
         return {"sequences": 1, "length": START_LENGTH, "cache_bytes": cache}
 
@@ -160,7 +169,8 @@ def start(bench):
         own, anonymous = server.memory()
         return {"memory, bytes": own, "memory of no file, bytes": anonymous}
 
-    serve(bench, "start", ["smollm2-q4_1", "nine-b-q4_0"], figures, ["fa-on"], arguments)
+    serve(bench, "start", ["smollm2-q4_1", "nine-b-q4_0"], figures, ["fa-on"], arguments,
+          ours=ours)
 
 
 MEASURES = {"limits": limits, "smollm2": smollm2, "server": server, "start": start, "growth": growth.measure,

@@ -19,16 +19,19 @@ ALONE = httpx.Limits(max_connections=64, max_keepalive_connections=0)
 
 
 class Server:
-    """A server of one of the two programs, ready when made. `name`: martlet, or llama.cpp and a setting."""
+    """A server of one of the two programs, ready when made. `name`: martlet and a way to load, or llama.cpp and a
+    setting."""
 
     def __init__(self, name, program, model, threads, sequences=16, length=2048, cache_bytes=None):
         self.name = name
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        if name == "martlet":
+        if name.startswith("martlet"):
             arguments = ["serve", "--model", model, "--max-num-seqs", sequences, "--max-model-len", length, "--threads",
                          threads, "--sse-keep-alive-interval", "0", "--served-model-name", "model"]
+            if name.endswith("--no-mmap"):
+                arguments.append("--no-mmap")
             if cache_bytes:
                 arguments += ["--kv-cache-memory-bytes", cache_bytes]
         else:

@@ -2,6 +2,7 @@
 
 import statistics
 
+import growth
 import made_up
 import results
 
@@ -68,6 +69,13 @@ def limit(data, name, work):
         context = int(words[3].rstrip(",")) + int(words[1]) // 2
         read = read_limit(limits)
         return read / (weight_bytes(name, file) + context * file["kv_bytes"]) if read else None
+    if work == "server: 16 streams of 128 + 64, output tok/s":
+        # Its prefills and its decodes by themselves, as the engine does them without a server.
+        alone = data["samples"].get(f"{name}-long", {})
+        rates = [alone.get(each, {}).get("martlet") for each in (growth.prompt_work(128), growth.sequence_work(16))]
+        if all(rates):
+            prefill, decode = map(statistics.median, rates)
+            return 16 * 64 / (16 * 128 / prefill + 16 * 64 / decode)
     return None
 
 
@@ -131,6 +139,21 @@ def limits_text(limits):
     return "\n".join(lines)
 
 
+def starts_text(data):
+    """Every way to start, those that the table leaves out among them."""
+    lines = []
+    for name, works in data["samples"].items():
+        for work, programs in works.items():
+            if work.startswith("start: "):
+                scale, unit = (1e6, "MB") if work.endswith("bytes") else (1, "s")
+                what = work.removeprefix("start: ").rpartition(",")[0]
+                lines += [f"| {data['files'][name]['name']} | {what}, {unit} | {program} | {spread(values, scale)} |"
+                          for program, values in programs.items()]
+    if not lines:
+        return ""
+    return "\n".join(["", "### Starts", "", "| file | what | program | median |", "|---|---|---|---|", *lines])
+
+
 def quality_text(data):
     if not data.get("quality"):
         return ""
@@ -160,4 +183,5 @@ def text(outcome):
         lines += ["", f"### As the work grows, {grown[0][0]}", "", "| work | Martlet | llama.cpp | ratio |",
                   "|---|---|---|---|"]
         lines += [f"| {cells[2].removeprefix('growth: ')} | {' | '.join(cells[3:6])} |" for cells in grown]
-    return "\n".join(lines) + "\n" + quality_text(outcome.data) + "\n" + limits_text(outcome.data["limits"])
+    parts = [starts_text(outcome.data), quality_text(outcome.data), limits_text(outcome.data["limits"])]
+    return "\n".join(["\n".join(lines), *(part for part in parts if part)])

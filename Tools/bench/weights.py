@@ -59,6 +59,16 @@ def long(llama, original, name):
     return target
 
 
+def packed(martlet, path):
+    """A ready-packed directory of the file, made anew when the program is younger."""
+    target = CACHE / f"{path.stem}.packed"
+    if not target.exists() or target.stat().st_mtime < os.stat(martlet).st_mtime:
+        shutil.rmtree(target, ignore_errors=True)
+        subprocess.run([martlet, "quantize", path, target, "--quantization", "none"], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return target
+
+
 def path(llama, original, name):
     """The file of weights of that name, made if need be."""
     if name.endswith("-long"):
