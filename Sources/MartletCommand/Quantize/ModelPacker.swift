@@ -19,10 +19,16 @@ struct ModelPacker {
     let maxShardBytes: Int?
     let shards: [Shard]
 
-    /// Decides what will be written where. Throws if the model is packed already, or has a tensor without a size.
+    /// Decides what will be written where. Throws if the model is packed already or a split GGUF, or has a tensor
+    /// without a size.
     init(_ files: ModelFiles, quantization: WeightQuantization, maxShardBytes: Int? = nil) throws {
         guard !files.isPacked else {
             throw PackError(path: files.location, reason: "is packed already; give the model that it was made of")
+        }
+        guard !files.ggufFiles.contains(where: \.isSplit) else {
+            throw PackError(
+                path: files.location,
+                reason: "is a GGUF model in several files; join them first (llama-gguf-split --merge)")
         }
         self.files = files
         self.quantization = quantization
@@ -99,9 +105,11 @@ struct ModelPacker {
 
     /// config.json, tokenizer, template and whatever else of text lies beside the weights; of GGUF files the headers.
     private func copyDescriptions(to directory: StagedDirectory) throws {
-        guard files.headers.isEmpty else {
+        guard files.ggufFiles.isEmpty else {
             let names = [ModelFiles.packedTextHeader, ModelFiles.packedVisionHeader]
-            for (name, header) in zip(names, files.headers) { try directory.write(header, to: name) }
+            for (name, file) in zip(names, files.ggufFiles) {
+                if let header = file.header { try directory.write(header, to: name) }
+            }
             return
         }
         let source = try CheckpointDirectory(path: files.location)

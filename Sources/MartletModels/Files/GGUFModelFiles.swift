@@ -72,7 +72,7 @@ struct GGUFModelFiles {
             tokenizer: .gguf(try GGUFTokenizerMetadata(text)),
             chatTemplate: text.metadata["tokenizer.chat_template"]?.string, generationConfig: nil,
             processorConfig: processor, totalBytes: tensors.reduce(0) { $0 + $1.byteCount },
-            headers: [text, projector].compactMap { $0?.header })
+            ggufFiles: [text, projector].compactMap { $0 })
     }
 
     /// The glm4v vision file in the same directory whose embeddings are as wide as the text model; the largest, and

@@ -38,8 +38,8 @@ package struct ModelFiles: Sendable {
     package let processorConfig: JSONValue?
     /// Bytes of the weights as stored.
     package let totalBytes: Int
-    /// Headers of the GGUF files that describe the model, the text file's first; empty for Hugging Face directories.
-    package let headers: [[UInt8]]
+    /// The GGUF files that describe the model, the text file first; empty for Hugging Face directories.
+    package let ggufFiles: [GGUFFile]
 
     /// Names of the headers in a ready-packed directory (MODEL.md 8.5).
     package static let packedTextHeader = "text.gguf-header"
@@ -51,7 +51,7 @@ package struct ModelFiles: Sendable {
     init(
         name: String, location: String, configuration: ModelConfiguration, weights: any WeightSource,
         tokenizer: Tokenizer, chatTemplate: String?, generationConfig: JSONValue?, processorConfig: JSONValue?,
-        totalBytes: Int, headers: [[UInt8]] = []
+        totalBytes: Int, ggufFiles: [GGUFFile] = []
     ) {
         self.name = name
         self.location = location
@@ -62,7 +62,7 @@ package struct ModelFiles: Sendable {
         self.generationConfig = generationConfig
         self.processorConfig = processorConfig
         self.totalBytes = totalBytes
-        self.headers = headers
+        self.ggufFiles = ggufFiles
     }
 
     /// Opens a directory, a `.gguf` file, or a hub name (`organisation/model`) out of the local caches. Checks that

@@ -80,9 +80,12 @@ package final class GGUFFile: Sendable {
         return try body(UnsafeRawBufferPointer(rebasing: place.part.mapped.bytes[start..<start + bytes.count]))
     }
 
-    /// The file up to its data, to the byte: what `init(header:)` opens. nil if the model is in several parts.
+    /// Whether the model is in several files, which no one header describes.
+    package var isSplit: Bool { parts.count > 1 }
+
+    /// The file up to its data, to the byte: what `init(header:)` opens. nil if `isSplit`.
     package var header: [UInt8]? {
-        guard parts.count == 1, let part = parts.first, part.dataStart <= part.mapped.byteCount else { return nil }
+        guard !isSplit, let part = parts.first, part.dataStart <= part.mapped.byteCount else { return nil }
         return [UInt8](part.mapped.bytes[..<part.dataStart])
     }
 

@@ -175,6 +175,7 @@ import Testing
         let second = try directory.write(part(2, of: 2, tensor: "b", total: 2).file, to: "m-00002-of-00002.gguf")
         let file = try GGUFFile(path: first)
         #expect(try file.withRows("b", 0..<1) { $0[0] } == 2)
+        #expect(file.isSplit && file.header == nil, "no one header describes it")
         let error = #expect(throws: WeightError.self) { try GGUFFile(path: second) }
         #expect(error?.reason.contains("open m-00001-of-00002.gguf") == true)
         #expect(GGUFFile.isLaterPart("m-00002-of-00002.gguf"))
