@@ -38,12 +38,19 @@ static bool has_avx512(void) {
     if (!has_avx2() || !saves(ZMM) || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
     return (ebx & leaf7) == leaf7 && (ecx & bit_AVX512VNNI) != 0;
 }
+
+static bool has_avx512bf16(void) {
+    enum { AVX512_BF16 = 1 << 5 };
+    unsigned eax, ebx, ecx, edx;
+    return has_avx512() && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & AVX512_BF16) != 0;
+}
 #endif
 
 /// Tables that can run here, best first; at most `capacity`.
 static size_t usable(const martlet_kernel_table **tables, size_t capacity) {
     size_t count = 0;
 #if defined(__x86_64__)
+    if (count < capacity && has_avx512bf16()) tables[count++] = &martlet_table_avx512bf16;
     if (count < capacity && has_avx512()) tables[count++] = &martlet_table_avx512;
     if (count < capacity && has_avxvnni()) tables[count++] = &martlet_table_avxvnni;
     if (count < capacity && has_avx2()) tables[count++] = &martlet_table_avx2;

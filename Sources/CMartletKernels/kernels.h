@@ -14,10 +14,10 @@ martlet_quantize_blocks_fn martlet_quantize_blocks_scalar;
 martlet_pack_panel_fn martlet_pack_panel_scalar;
 martlet_unpack_panel_fn martlet_unpack_panel_scalar;
 martlet_unpack_row_fn martlet_unpack_row_scalar;
-martlet_pack_rows_fn martlet_pack_rows_scalar;
 martlet_multiply_fn martlet_multiply_scalar;
 martlet_quantize_rows_fn martlet_quantize_rows_scalar;
 martlet_multiply_int8_fn martlet_multiply_int8_scalar;
+martlet_multiply_bf16_fn martlet_multiply_bf16_scalar;
 martlet_add_fn martlet_add_scalar;
 
 martlet_rms_norm_fn martlet_rms_norm_scalar;
@@ -46,12 +46,12 @@ martlet_widen_fn martlet_widen_avx2;
 martlet_narrow_fn martlet_narrow_avx2;
 martlet_unpack_panel_fn martlet_unpack_panel_avx2;
 martlet_unpack_row_fn martlet_unpack_row_avx2;
-martlet_pack_rows_fn martlet_pack_rows_avx2;
 martlet_multiply_fn martlet_multiply_avx2;
 /// `multiply` for one or two rows of activations.
 martlet_multiply_fn martlet_multiply_few_avx2;
 martlet_quantize_rows_fn martlet_quantize_rows_avx2;
 martlet_multiply_int8_fn martlet_multiply_int8_avx2;
+martlet_multiply_bf16_fn martlet_multiply_bf16_avx2;
 martlet_add_fn martlet_add_avx2;
 
 martlet_rms_norm_fn martlet_rms_norm_avx2;
@@ -74,11 +74,15 @@ martlet_multiply_int8_fn martlet_multiply_int8_avxvnni;
 extern const martlet_kernel_table martlet_table_avx512;
 martlet_unpack_panel_fn martlet_unpack_panel_avx512;
 martlet_unpack_row_fn martlet_unpack_row_avx512;
-martlet_pack_rows_fn martlet_pack_rows_avx512;
 martlet_multiply_fn martlet_multiply_avx512;
 martlet_multiply_fn martlet_multiply_few_avx512;
 martlet_multiply_int8_fn martlet_multiply_int8_avx512;
+martlet_multiply_bf16_fn martlet_multiply_bf16_avx512;
 martlet_attention_fn martlet_attention_avx512;
+
+/// Products of bf16 in one instruction; the rest of its table is avx512's.
+extern const martlet_kernel_table martlet_table_avx512bf16;
+martlet_multiply_bf16_fn martlet_multiply_bf16_avx512bf16;
 #endif
 
 /// Bytes of one block of a row, and the elements it holds.

@@ -48,51 +48,80 @@ extension CPUBackend {
 // MARK: - Products
 
 extension CPUBackend {
-    /// Panels of a matrix that a thread takes at a time.
-    private static var panelGrain: Int { 4 }
-
     package func linear(_ x: Activation<Storage>, _ weight: Matrix, bias: Vector?, into y: Activation<Storage>) {
         precondition(x.rows == y.rows && x.width == weight.columns && y.width == weight.rows, """
             [\(x.rows), \(x.width)] times [\(weight.rows), \(weight.columns)] into [\(y.rows), \(y.width)]
             """)
         precondition(bias.map { $0.count == weight.rows } ?? true, "bias of another size")
-        // The workspace bounds the rows of one pass; the cut changes no bit (D5). Either form of a row fits.
-        let limit = workspace.count / x.width
-        let table = kernels.table.pointee
-        for start in stride(from: 0, to: x.rows, by: limit) {
-            let rows = start..<min(x.rows, start + limit)
-            if !weight.segments.allSatisfy(meetsInt8) {
-                let packed = pack(x.rows(rows))
-                for segment in weight.segments where !meetsInt8(segment) {
-                    multiply(weight, segment, bias: bias, into: y.rows(rows)) {
-                        table.multiply($0, $1.lowerBound, $1.upperBound, packed, rows.count, $2, $3, y.stride)
-                    }
-                }
-            }
-            if weight.segments.contains(where: meetsInt8) {
-                let packed = quantize(x.rows(rows))
-                for segment in weight.segments where meetsInt8(segment) {
-                    multiply(weight, segment, bias: bias, into: y.rows(rows)) {
-                        table.multiply_int8($0, $1.lowerBound, $1.upperBound, packed, rows.count, $2, $3, y.stride)
-                    }
-                }
+        for precision in ActivationPrecision.allCases
+        where weight.segments.contains(where: { self.precision(for: $0, of: weight) == precision }) {
+            // The workspace bounds the rows of one pass; the cut changes no bit (D5).
+            let limit = rowLimit(precision, width: x.width)
+            for start in stride(from: 0, to: x.rows, by: limit) {
+                let rows = start..<min(x.rows, start + limit)
+                multiply(x.rows(rows), in: precision, weight, bias: bias, into: y.rows(rows))
             }
         }
         withExtendedLifetime((x, y, weight, bias)) {}
     }
 
-    /// Whether a segment is multiplied with activations of eight bits.
-    private func meetsInt8(_ segment: Matrix.Segment) -> Bool { activations == .int8 && segment.dtype.isQuantized }
-
-    /// The rows as `multiply` reads them; in the workspace unless one row lies as it should.
-    private func pack(_ x: Activation<Storage>) -> UnsafePointer<Float> {
-        guard x.rows > 1 else { return UnsafePointer(x.start) }
-        let table = kernels.table.pointee
-        let blocks = (x.rows + table.row_block - 1) / table.row_block
-        pool.parallel(blocks) { block in
-            table.pack_rows(x.start, x.stride, x.rows, x.width, block, block + 1, workspace.start)
+    /// In what precision activations meet a segment.
+    private func precision(for segment: Matrix.Segment, of matrix: Matrix) -> ActivationPrecision {
+        switch segment.dtype {
+        case .f32, .f16: .f32
+        case .bf16: activations == .bf16 && matrix.columns % 2 == 0 ? .bf16 : .f32
+        default: activations == .f32 ? .f32 : .int8
         }
-        return UnsafePointer(workspace.start)
+    }
+
+    /// Elements of the workspace that a row takes, rounded up.
+    private func rowLimit(_ precision: ActivationPrecision, width: Int) -> Int {
+        let elements =
+            switch precision {
+            case .f32: Self.apart(width)
+            case .int8: (martlet_int8_row_bytes(width) + 3) / 4
+            case .bf16: (martlet_bf16_row_stride(width) + 1) / 2
+            }
+        precondition(elements <= workspace.count, "a row of \(width) in a workspace of \(workspace.count)")
+        return workspace.count / elements
+    }
+
+    /// One pass: rows that the workspace holds, with the segments that they meet in one precision.
+    private func multiply(
+        _ x: Activation<Storage>, in precision: ActivationPrecision, _ weight: Matrix, bias: Vector?,
+        into y: Activation<Storage>
+    ) {
+        let table = kernels.table.pointee
+        switch precision {
+        case .f32:
+            let x = spread(x)
+            multiply(weight, meeting: precision, bias: bias, into: y) {
+                table.multiply($0, $1.lowerBound, $1.upperBound, x.start, x.stride, x.rows, $2, $3, y.stride)
+            }
+        case .int8:
+            let packed = quantize(x)
+            multiply(weight, meeting: precision, bias: bias, into: y) {
+                table.multiply_int8($0, $1.lowerBound, $1.upperBound, packed, x.rows, $2, $3, y.stride)
+            }
+        case .bf16:
+            let packed = round(x)
+            multiply(weight, meeting: precision, bias: bias, into: y) {
+                table.multiply_bf16($0, $1.lowerBound, $1.upperBound, packed, x.rows, $2, $3, y.stride)
+            }
+        }
+    }
+
+    /// A distance between rows of `width` at which neighbours do not meet in the same sets of a cache.
+    private static func apart(_ width: Int) -> Int { width % 512 == 0 ? width + 16 : width }
+
+    /// The rows where they lie, or copied to the workspace if so many of them would meet in a cache.
+    private func spread(_ x: Activation<Storage>) -> Activation<Storage> {
+        guard x.rows > 2 && x.stride % 512 == 0 else { return x }
+        let copy = Activation(storage: workspace, rows: x.rows, width: x.width, stride: Self.apart(x.width))
+        pool.parallel(x.rows, grain: Self.rowGrain(width: x.width)) { rows in
+            for row in rows { copy.row(row).update(from: x.row(row), count: x.width) }
+        }
+        return copy
     }
 
     /// The rows as `multiply_int8` reads them, in the workspace.
@@ -106,17 +135,32 @@ extension CPUBackend {
         return UnsafeRawPointer(target)
     }
 
-    /// One segment's product; `kernel` takes its matrix, panels, bias and row 0 of its output.
+    /// The rows as `multiply_bf16` reads them, in the workspace.
+    private func round(_ x: Activation<Storage>) -> UnsafePointer<UInt16> {
+        let stride = martlet_bf16_row_stride(x.width)
+        let target = UnsafeMutableRawPointer(workspace.start).bindMemory(to: UInt16.self, capacity: x.rows * stride)
+        pool.parallel(x.rows, grain: Self.rowGrain(width: x.width)) { rows in
+            // What is too large becomes infinite, as in arithmetic.
+            for row in rows { _ = kernels.table.pointee.narrow(MARTLET_BF16, x.row(row), target + row * stride, x.width) }
+        }
+        return UnsafePointer(target)
+    }
+
+    /// Products of the segments that meet one precision; `kernel` takes a matrix, its panels, bias and row 0 of its
+    /// output.
     private func multiply(
-        _ weight: Matrix, _ segment: Matrix.Segment, bias: Vector?, into y: Activation<Storage>,
+        _ weight: Matrix, meeting precision: ActivationPrecision, bias: Vector?, into y: Activation<Storage>,
         by kernel: (
             UnsafePointer<martlet_matrix>, Range<Int>, UnsafePointer<Float>?, UnsafeMutablePointer<Float>
         ) -> Void
     ) {
-        let matrix = weight.kernelMatrix(segment)
-        let first = segment.rows.lowerBound
-        pool.parallel(segment.panelCount, grain: Self.panelGrain) { panels in
-            withUnsafePointer(to: matrix) { kernel($0, panels, bias.map { $0.start + first }, y.start + first) }
+        for segment in weight.segments where self.precision(for: segment, of: weight) == precision {
+            let matrix = weight.kernelMatrix(segment)
+            let first = segment.rows.lowerBound
+            // Few panels are dealt out in smaller hands, so that threads end together.
+            pool.parallel(segment.panelCount, grain: segment.panelCount < 64 * pool.threadCount ? 2 : 4) { panels in
+                withUnsafePointer(to: matrix) { kernel($0, panels, bias.map { $0.start + first }, y.start + first) }
+            }
         }
     }
 }

@@ -5,48 +5,11 @@ import Testing
 
 /// y = x W^T + bias: the same bits whatever the instruction set, the rows beside a row, and the threads (D5).
 struct LinearTests {
-    private struct Shape {
-        let rows: Int
-        let columns: Int
-    }
-
-    private static func shapes(_ dtype: DType) -> [Shape] {
-        switch dtype.blockElements {
-        case 256: [Shape(rows: 17, columns: 256), Shape(rows: 70, columns: 512)]
-        case 32: [Shape(rows: 1, columns: 32), Shape(rows: 15, columns: 64), Shape(rows: 70, columns: 448)]
-        default: [
-            Shape(rows: 1, columns: 1), Shape(rows: 16, columns: 37), Shape(rows: 17, columns: 256),
-            Shape(rows: 70, columns: 448),
-        ]
-        }
-    }
-
-    private func load(_ tensor: StoredTensor, _ backend: CPUBackend) throws -> CPUBackend.Matrix {
-        try backend.loadMatrix([MatrixSlice(tensor.info)], from: MemoryWeightSource(tensor), dtype: nil)
-    }
-
-    private func product(
-        _ x: [Float], rows: Int, _ matrix: CPUBackend.Matrix, bias: [Float]? = nil, _ backend: CPUBackend
-    ) throws -> [Float] {
-        // Strided rows inside wider ones, so that no kernel can rely on dense ones or write past its own.
-        let wideX = try backend.makeActivation(rows: rows, width: matrix.columns + 3)
-        let wideY = try backend.makeActivation(rows: rows, width: matrix.rows + 5)
-        backend.write([Float](repeating: 7, count: rows * (matrix.rows + 5)), to: wideY)
-        let y = wideY.columns(2..<2 + matrix.rows)
-        backend.write(x, to: wideX.columns(1..<1 + matrix.columns))
-        let vector = try bias.map { try CPUBackend.Vector($0) }
-        backend.linear(wideX.columns(1..<1 + matrix.columns), matrix, bias: vector, into: y)
-        let after = 2 + matrix.rows..<5 + matrix.rows
-        let margins = backend.read(wideY.columns(0..<2)) + backend.read(wideY.columns(after))
-        #expect(margins.allSatisfy { $0 == 7 })
-        return backend.read(y)
-    }
-
     @Test(arguments: DType.allCases)
     func `products are those of the dequantised weights`(dtype: DType) throws {
         var generator = SeededGenerator(seed: 3)
         let backend = try CPUBackend(threads: 2)
-        for shape in Self.shapes(dtype) {
+        for shape in ProductShape.of(dtype) {
             let tensor = StoredTensor("w", dtype: dtype, rows: shape.rows, columns: shape.columns)
             let (x, bias, weights) = (generator.floats(2 * shape.columns), generator.floats(shape.rows), tensor.values)
             let y = try product(x, rows: 2, load(tensor, backend), bias: bias, backend)
@@ -67,7 +30,7 @@ struct LinearTests {
     func `every instruction set gives the bits of scalar`(dtype: DType, isa: String) throws {
         var generator = SeededGenerator(seed: 4)
         let (truth, fast) = (try CPUBackend(threads: 2, isa: "scalar"), try CPUBackend(threads: 2, isa: isa))
-        for shape in Self.shapes(dtype) {
+        for shape in ProductShape.of(dtype) {
             let tensor = StoredTensor("w", dtype: dtype, rows: shape.rows, columns: shape.columns, seed: 9)
             let bias = generator.floats(shape.rows)
             for rows in [1, 2, 3, 4, 5, 6, 7, 13] {
@@ -144,91 +107,6 @@ struct LinearTests {
         #expect(
             try bits(product(x, rows: 4, stacked, bias: bias, backend))
                 == bits(product(x, rows: 4, whole, bias: bias, backend)))
-    }
-
-    // MARK: 8-bit activations
-
-    private static let quantized = DType.allCases.filter(\.isQuantized)
-
-    @Test(arguments: quantized, CPUKernels.available)
-    func `8-bit activations give the bits of scalar and are near the exact product`(dtype: DType, isa: String) throws {
-        var generator = SeededGenerator(seed: 14)
-        let truth = try CPUBackend(threads: 2, isa: "scalar", activations: .int8)
-        let (fast, exact) = (try CPUBackend(threads: 2, isa: isa, activations: .int8), try CPUBackend(threads: 2))
-        for shape in Self.shapes(dtype) {
-            let tensor = StoredTensor("w", dtype: dtype, rows: shape.rows, columns: shape.columns, seed: 5)
-            let bias = generator.floats(shape.rows)
-            for rows in [1, 2, 3, 5, 8, 9, 17] {
-                let x = generator.floats(rows * shape.columns)
-                let expected = try product(x, rows: rows, load(tensor, truth), bias: bias, truth)
-                let found = try product(x, rows: rows, load(tensor, fast), bias: bias, fast)
-                #expect(bits(found) == bits(expected), "\(shape) \(rows)")
-                let ideal = try product(x, rows: rows, load(tensor, exact), exact)
-                var (error, norm) = (0.0, 0.0)
-                for i in 0..<rows * shape.rows {
-                    let off = Double(found[i] - bias[i % shape.rows] - ideal[i])
-                    error += off * off
-                    norm += Double(ideal[i]) * Double(ideal[i])
-                }
-                // D7's bound; one or a few numbers may cancel to nearly nothing, a matrix of them does not.
-                #expect(error.squareRoot() <= (found.count < 64 ? 0.2 : 2e-2) * norm.squareRoot(), "\(shape) \(rows)")
-            }
-        }
-    }
-
-    @Test(arguments: quantized, CPUKernels.available.filter { $0 != "scalar" })
-    func `a row of 8-bit activations does not depend on the rows beside it`(dtype: DType, isa: String) throws {
-        var generator = SeededGenerator(seed: 15)
-        let backend = try CPUBackend(threads: 2, isa: isa, activations: .int8)
-        let columns = 768
-        let matrix = try load(StoredTensor("w", dtype: dtype, rows: 77, columns: columns), backend)
-        let x = generator.floats(200 * columns)
-        let single = try (0..<200).flatMap { row in
-            try product(Array(x[row * columns..<(row + 1) * columns]), rows: 1, matrix, backend)
-        }
-        for rows in [2, 7, 8, 9, 33, 96, 97, 200] {
-            let together = try product(Array(x[..<(rows * columns)]), rows: rows, matrix, backend)
-            #expect(bits(together) == bits(Array(single[..<(rows * matrix.rows)])), "\(rows) rows")
-        }
-    }
-
-    @Test(arguments: CPUKernels.available)
-    func `odd activations of a group stay in that group's row`(isa: String) throws {
-        let truth = try CPUBackend(threads: 1, isa: "scalar", activations: .int8)
-        let backend = try CPUBackend(threads: 1, isa: isa, activations: .int8)
-        let tensor = StoredTensor("w", dtype: .q4_1, rows: 20, columns: 64)
-        let odds: [Float] = [
-            .nan, .infinity, -.infinity, .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude, 0,
-            -0.0,
-        ]
-        for odd in odds {
-            var x = [Float](repeating: 0.5, count: 3 * 64)
-            for k in 64..<96 { x[k] = odd }
-            let found = try product(x, rows: 3, load(tensor, backend), backend)
-            let expected = try product(x, rows: 3, load(tensor, truth), truth)
-            #expect(bits(found) == bits(expected) || odd.isNaN || odd.isInfinite, "\(odd)")
-            #expect(found[20..<40].allSatisfy(\.isFinite) == (odd.isFinite && odd < 1e38), "\(odd)")
-            #expect(Array(found[..<20]) == Array(found[40...]) && found[..<20].allSatisfy(\.isFinite), "\(odd)")
-        }
-    }
-
-    @Test func `plain segments beside quantised ones stay exact`() throws {
-        var generator = SeededGenerator(seed: 16)
-        let (short, exact) = (try CPUBackend(threads: 2, activations: .int8), try CPUBackend(threads: 2))
-        let a = StoredTensor("a", dtype: .q6_K, rows: 20, columns: 256)
-        let b = StoredTensor("b", dtype: .f32, rows: 30, columns: 256)
-        let x = generator.floats(4 * 256)
-        let products = try [short, exact].map { backend in
-            try product(
-                x, rows: 4,
-                backend.loadMatrix(
-                    [MatrixSlice(a.info), MatrixSlice(b.info)], from: MemoryWeightSource(a, b), dtype: .f32), backend)
-        }
-        for row in 0..<4 {
-            let (quantized, plain) = (row * 50..<row * 50 + 20, row * 50 + 20..<row * 50 + 50)
-            #expect(bits(Array(products[0][plain])) == bits(Array(products[1][plain])))
-            #expect(bits(Array(products[0][quantized])) != bits(Array(products[1][quantized])))
-        }
     }
 
     @Test func `rows copy and add`() throws {

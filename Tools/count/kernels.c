@@ -50,12 +50,12 @@ static const struct {
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
-/// Products of every type with one row and with several, in both precisions of activations.
+/// Products of every type with one row and with several, in each precision of activations.
 static void products(void) {
-    float *x = memory(MOST * sizeof *x), *packed = memory(MOST * sizeof *packed), *y = memory(MOST * sizeof *y);
+    float *x = memory(MOST * sizeof *x), *y = memory(MOST * sizeof *y);
     void *quantized = memory(TOKENS * martlet_int8_row_bytes(COLUMNS));
+    uint16_t *rounded = memory(TOKENS * martlet_bf16_row_stride(COLUMNS) * sizeof *rounded);
     fill(x, MOST);
-    COUNT("pack_rows", table->pack_rows(x, COLUMNS, TOKENS, COLUMNS, 0, 1, packed));
     COUNT("quantize_rows", table->quantize_rows(x, COLUMNS, TOKENS, COLUMNS, quantized));
     for (size_t type = 0; type < TYPES; type++) {
         const size_t stride = COLUMNS / types[type].elements * types[type].bytes;
@@ -71,9 +71,12 @@ static void products(void) {
         snprintf(name, sizeof name, "unpack_row %s", types[type].name);
         COUNT(name, table->unpack_row(&w, 5, y));
         for (size_t rows = 1; rows <= TOKENS; rows += TOKENS - 1) {
-            table->pack_rows(x, COLUMNS, rows, COLUMNS, 0, (rows + table->row_block - 1) / table->row_block, packed);
             snprintf(name, sizeof name, "multiply %s by %zu", types[type].name, rows);
-            COUNT(name, table->multiply(&w, 0, last, packed, rows, NULL, y, ROWS));
+            COUNT(name, table->multiply(&w, 0, last, x, COLUMNS, rows, NULL, y, ROWS));
+            if (types[type].dtype == MARTLET_BF16) {
+                snprintf(name, sizeof name, "multiply_bf16 by %zu", rows);
+                COUNT(name, table->multiply_bf16(&w, 0, last, rounded, rows, NULL, y, ROWS));
+            }
             if (types[type].elements == 1) continue;
             snprintf(name, sizeof name, "multiply_int8 %s by %zu", types[type].name, rows);
             COUNT(name, table->multiply_int8(&w, 0, last, quantized, rows, NULL, y, ROWS));
@@ -81,7 +84,7 @@ static void products(void) {
         free(stored);
         free(panels);
     }
-    free(x), free(packed), free(y), free(quantized);
+    free(x), free(y), free(quantized), free(rounded);
 }
 
 static void elementwise(void) {

@@ -76,19 +76,11 @@ typedef void martlet_unpack_row_fn(const martlet_matrix *w, size_t row, float *y
 
 // MARK: Products
 
-/// Activations are multiplied in blocks of rows, at most `row_block` of the table each; the rows of n are cut evenly:
-/// of `count = ceil(n / row_block)` blocks, block i starts at row `i * n / count`. A packed block of r rows lies as
-/// [columns][r], the blocks one after the other. One row needs no packing: its packed form is itself.
-
-/// Packs blocks [first, last) of x; x: [rows, columns], rows `stride` apart; packed: [rows * columns] in all.
-typedef void martlet_pack_rows_fn(
-    const float *x, size_t stride, size_t rows, size_t columns, size_t first, size_t last, float *packed);
-
-/// y = x W^T + bias for the matrix rows of panels [first, last); packed: x [rows, columns] packed by `pack_rows`;
-/// y: rows `stride` apart, its column 0 being row 0 of w. Each y is one chain of fused multiply-adds from zero over
-/// ascending columns, then one addition of the bias, whatever the number of rows and panels (D5).
+/// y = x W^T + bias for the matrix rows of panels [first, last); x: [rows, columns], rows `x_stride` apart; y: rows
+/// `stride` apart, its column 0 being row 0 of w. Each y is one chain of fused multiply-adds from zero over ascending
+/// columns, then one addition of the bias, whatever the number of rows and panels (D5).
 typedef void martlet_multiply_fn(
-    const martlet_matrix *w, size_t first, size_t last, const float *packed, size_t rows,
+    const martlet_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
     const float *_Nullable bias, float *y, size_t stride);
 
 /// Activations of 8 bits for products with quantised weights (D7). Columns come in groups of 32 (Q6_K: 16, with the
@@ -107,6 +99,17 @@ typedef void martlet_quantize_rows_fn(const float *x, size_t stride, size_t rows
 typedef void martlet_multiply_int8_fn(
     const martlet_matrix *w, size_t first, size_t last, const void *packed, size_t rows, const float *_Nullable bias,
     float *y, size_t stride);
+
+/// From one row of activations of bf16 to the next, in elements: never so that the rows of a block meet in one set of
+/// a cache.
+static inline size_t martlet_bf16_row_stride(size_t columns) { return columns + 32; }
+
+/// `multiply` with w of bf16 and x rounded to bf16 by `narrow`, rows `martlet_bf16_row_stride` apart; columns: even. Each y is one chain of
+/// fused multiply-adds from zero over ascending pairs of columns, in a pair the second before the first, then one
+/// addition of the bias. Numbers and sums below 2^-126 count as zero.
+typedef void martlet_multiply_bf16_fn(
+    const martlet_matrix *w, size_t first, size_t last, const uint16_t *packed, size_t rows,
+    const float *_Nullable bias, float *y, size_t stride);
 
 // MARK: Norms and activations
 
@@ -284,7 +287,7 @@ typedef void martlet_add_fn(const float *y, float *x, size_t count);
 
 /// The kernels of one instruction set.
 typedef struct martlet_kernel_table {
-    /// "scalar", "avx2", "avxvnni", "avx512".
+    /// "scalar", "avx2", "avxvnni", "avx512", "avx512bf16".
     const char *name;
 
     // Conversion, panels, products.
@@ -294,13 +297,11 @@ typedef struct martlet_kernel_table {
     martlet_pack_panel_fn *pack_panel;
     martlet_unpack_panel_fn *unpack_panel;
     martlet_unpack_row_fn *unpack_row;
-    martlet_pack_rows_fn *pack_rows;
     martlet_multiply_fn *multiply;
     martlet_quantize_rows_fn *quantize_rows;
     martlet_multiply_int8_fn *multiply_int8;
+    martlet_multiply_bf16_fn *multiply_bf16;
     martlet_add_fn *add;
-    /// Rows of activations that `multiply` takes together at most.
-    size_t row_block;
 
     // Norms, activations, rotary embedding.
     martlet_rms_norm_fn *rms_norm;

@@ -2,18 +2,8 @@
 #include "../kernels.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { ROWS = MARTLET_PANEL_ROWS, COLUMNS = 256 };
-
-void martlet_pack_rows_scalar(
-    const float *x, size_t stride, size_t rows, size_t columns, size_t first, size_t last, float *packed) {
-    // Blocks of one row: packed is dense.
-    (void)rows;
-    for (size_t row = first; row < last; row++) {
-        memcpy(packed + row * columns, x + row * stride, columns * sizeof *x);
-    }
-}
 
 static void multiply_panel(
     const martlet_matrix *w, size_t panel, const float *x, const float *_Nullable bias, float *y) {
@@ -36,11 +26,11 @@ static void multiply_panel(
 }
 
 void martlet_multiply_scalar(
-    const martlet_matrix *w, size_t first, size_t last, const float *packed, size_t rows,
+    const martlet_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
     const float *_Nullable bias, float *y, size_t stride) {
     for (size_t panel = first; panel < last; panel++) {
         for (size_t row = 0; row < rows; row++) {
-            multiply_panel(w, panel, packed + row * w->columns, bias, y + row * stride);
+            multiply_panel(w, panel, x + row * x_stride, bias, y + row * stride);
         }
     }
 }

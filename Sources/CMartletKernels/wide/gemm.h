@@ -21,19 +21,6 @@ enum {
     CHUNK = 192,
 };
 
-void MARTLET_SET(pack_rows)(
-    const float *x, size_t stride, size_t rows, size_t columns, size_t first, size_t last, float *packed) {
-    for (size_t block = first; block < last; block++) {
-        const size_t start = martlet_block_start(block, rows, BLOCK);
-        const size_t height = martlet_block_start(block + 1, rows, BLOCK) - start;
-        float *target = packed + start * columns;
-        for (size_t row = 0; row < height; row++) {
-            const float *source = x + (start + row) * stride;
-            for (size_t k = 0; k < columns; k++) target[k * height + row] = source[k];
-        }
-    }
-}
-
 static const void *panel_at(const martlet_matrix *w, size_t panel) {
     return (const char *)w->panels + panel * martlet_panel_bytes(w->dtype, w->columns);
 }
@@ -51,17 +38,21 @@ static inline prefetch prefetch_of(const martlet_matrix *w, size_t panel, size_t
     return (prefetch){(const char *)panel_at(w, panel) + first * bytes / elements, count * bytes / elements};
 }
 
-/// sums[p][row] += x[row] . tiles[p] for `count` columns of `panels` panels; x: [count][height]; sums: [CHUNK][16]
+/// sums[p][row] += x[row] . tiles[p] for `count` columns of `panels` panels; x: rows `stride` apart; sums: [CHUNK][16]
 /// each. Meanwhile `ahead` is fetched. panels and height are constants where this is called.
 MARTLET_INLINE void multiply_tile(
-    const size_t panels, const size_t height, const float *tiles, size_t count, const float *x, float *sums,
-    prefetch ahead) {
+    const size_t panels, const size_t height, const float *tiles, size_t count, const float *x, size_t stride,
+    float *sums, prefetch ahead) {
     const size_t step = ahead.bytes / count;
     lanes s[PANELS][BLOCK];
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < panels * height; i++) {
         s[i / height][i % height] = load_f32(sums + (i / height * CHUNK + i % height) * ROWS);
     }
+    // Every third row has a register; the others are one or two strides from it.
+    const float *thirds[BLOCK / 3];
+#pragma clang loop unroll(full)
+    for (size_t i = 0; i < BLOCK / 3; i++) thirds[i] = x + 3 * i * stride;
     for (size_t k = 0; k < count; k++) {
         _mm_prefetch(ahead.start + k * step, _MM_HINT_T0);
         lanes w[PANELS];
@@ -69,10 +60,12 @@ MARTLET_INLINE void multiply_tile(
         for (size_t p = 0; p < panels; p++) w[p] = load_f32(tiles + (p * COLUMNS + k) * ROWS);
 #pragma clang loop unroll(full)
         for (size_t row = 0; row < height; row++) {
-            const lanes value = broadcast(x + k * height + row);
+            const lanes value = broadcast(thirds[row / 3] + row % 3 * stride);
 #pragma clang loop unroll(full)
             for (size_t p = 0; p < panels; p++) s[p][row] = times_plus(value, w[p], s[p][row]);
         }
+#pragma clang loop unroll(full)
+        for (size_t i = 0; i < BLOCK / 3; i++) thirds[i]++;
     }
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < panels * height; i++) {
@@ -82,8 +75,9 @@ MARTLET_INLINE void multiply_tile(
 
 /// `multiply_tile` for a number of panels that is a constant.
 MARTLET_INLINE void multiply_block(
-    const size_t panels, size_t height, const float *tiles, size_t count, const float *x, float *sums, prefetch ahead) {
-#define MARTLET_HEIGHT(n) case n: multiply_tile(panels, n, tiles, count, x, sums, ahead); break
+    const size_t panels, size_t height, const float *tiles, size_t count, const float *x, size_t stride, float *sums,
+    prefetch ahead) {
+#define MARTLET_HEIGHT(n) case n: multiply_tile(panels, n, tiles, count, x, stride, sums, ahead); break
     switch (height) {
         MARTLET_HEIGHT(1);
         MARTLET_HEIGHT(2);
@@ -104,27 +98,25 @@ MARTLET_INLINE void multiply_block(
 #undef MARTLET_HEIGHT
 }
 
-/// Blocks [first, last) of the activations, columns [k, k + count), times `panels` tiles.
+/// `count` columns of `rows` rows, no more than a chunk, times `panels` tiles.
 MARTLET_INLINE void multiply_blocks(
-    const size_t panels, const martlet_matrix *w, const float *tiles, size_t k, size_t count, const float *packed,
-    size_t rows, size_t first, size_t last, float *sums, prefetch ahead) {
-    const size_t base = martlet_block_start(first, rows, BLOCK);
-    for (size_t block = first, start = base; block < last; block++) {
-        const size_t next = martlet_block_start(block + 1, rows, BLOCK), height = next - start;
-        const float *x = packed + start * w->columns + k * height;
-        multiply_block(panels, height, tiles, count, x, sums + (start - base) * ROWS, ahead);
+    const size_t panels, const float *tiles, size_t count, const float *x, size_t stride, size_t rows, float *sums,
+    prefetch ahead) {
+    const size_t blocks = (rows + BLOCK - 1) / BLOCK;
+    for (size_t block = 0, start = 0; block < blocks; block++) {
+        const size_t next = martlet_block_start(block + 1, rows, BLOCK);
+        multiply_block(panels, next - start, tiles, count, x + start * stride, stride, sums + start * ROWS, ahead);
         start = next;
     }
 }
 
-/// Blocks [first, last) of the activations times `panels` panels.
+/// `rows` rows, no more than a chunk, times `panels` panels.
 static void multiply_chunk(
-    const martlet_matrix *w, size_t panel, size_t panels, const float *packed, size_t rows, size_t first, size_t last,
+    const martlet_matrix *w, size_t panel, size_t panels, const float *x, size_t x_stride, size_t rows,
     const float *_Nullable bias, float *y, size_t stride) {
     _Alignas(64) float tiles[PANELS * COLUMNS * ROWS];
     _Alignas(64) float sums[GROUP][CHUNK * ROWS];
-    const size_t base = martlet_block_start(first, rows, BLOCK), end = martlet_block_start(last, rows, BLOCK);
-    for (size_t p = 0; p < panels; p++) memset(sums[p], 0, (end - base) * ROWS * sizeof(float));
+    for (size_t p = 0; p < panels; p++) memset(sums[p], 0, rows * ROWS * sizeof(float));
     for (size_t k = 0; k < w->columns; k += COLUMNS) {
         const size_t count = w->columns - k < COLUMNS ? w->columns - k : COLUMNS;
         for (size_t p = 0; p < panels; p += PANELS) {
@@ -136,30 +128,28 @@ static void multiply_chunk(
             const prefetch ahead = p + some < panels ? prefetch_of(w, panel + p + some, k, count)
                                                      : prefetch_of(w, panel, k + count, COLUMNS);
             if (some == PANELS) {
-                multiply_blocks(PANELS, w, tiles, k, count, packed, rows, first, last, sums[p], ahead);
+                multiply_blocks(PANELS, tiles, count, x + k, x_stride, rows, sums[p], ahead);
             } else {
-                multiply_blocks(1, w, tiles, k, count, packed, rows, first, last, sums[p], ahead);
+                multiply_blocks(1, tiles, count, x + k, x_stride, rows, sums[p], ahead);
             }
         }
     }
-    for (size_t p = 0; p < panels; p++) {
-        finish(w, panel + p, sums[p], end - base, bias, y + base * stride, stride);
-    }
+    for (size_t p = 0; p < panels; p++) finish(w, panel + p, sums[p], rows, bias, y, stride);
 }
 
 void MARTLET_SET(multiply)(
-    const martlet_matrix *w, size_t first, size_t last, const float *packed, size_t rows,
+    const martlet_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
     const float *_Nullable bias, float *y, size_t stride) {
     if (rows <= 2) {
-        MARTLET_SET(multiply_few)(w, first, last, packed, rows, bias, y, stride);
+        MARTLET_SET(multiply_few)(w, first, last, x, x_stride, rows, bias, y, stride);
         return;
     }
-    const size_t blocks = (rows + BLOCK - 1) / BLOCK, step = CHUNK / BLOCK;
-    for (size_t chunk = 0; chunk < blocks; chunk += step) {
-        const size_t end = blocks - chunk < step ? blocks : chunk + step;
+    for (size_t chunk = 0; chunk < rows; chunk += CHUNK) {
+        const size_t some = rows - chunk < CHUNK ? rows - chunk : CHUNK;
         for (size_t panel = first; panel < last; panel += GROUP) {
             const size_t panels = last - panel < GROUP ? last - panel : GROUP;
-            multiply_chunk(w, panel, panels, packed, rows, chunk, end, bias, y, stride);
+            multiply_chunk(
+                w, panel, panels, x + chunk * x_stride, x_stride, some, bias, y + chunk * stride, stride);
         }
     }
 }

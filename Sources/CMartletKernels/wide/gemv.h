@@ -23,21 +23,22 @@ typedef struct stream {
 
 /// sums += column `i` of `panels` panels, w, times x[row]; sums: [panels][height].
 MARTLET_INLINE void add_column(
-    const size_t panels, const size_t height, const lanes *w, size_t step, const float *x, lanes *sums) {
+    const size_t panels, const size_t height, const lanes *w, size_t step, const float *x, size_t stride,
+    lanes *sums) {
 #pragma clang loop unroll(full)
     for (size_t p = 0; p < panels; p++) {
 #pragma clang loop unroll(full)
         for (size_t row = 0; row < height; row++) {
             lanes *sum = &sums[p * height + row];
-            *sum = times_plus(broadcast(x + row), w[p * step], *sum);
+            *sum = times_plus(broadcast(x + row * stride), w[p * step], *sum);
         }
     }
 }
 
-/// sums += 32 columns of quantised panels times x; x: [32][height].
+/// sums += 32 columns of quantised panels times x, rows `stride` apart.
 MARTLET_INLINE void add_quantized(
     const martlet_dtype dtype, const size_t panels, const size_t height, const stream *streams, const float *x,
-    lanes *sums) {
+    size_t stride, lanes *sums) {
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < 32; i += 4) {
         lanes w[PANELS * 4];
@@ -47,14 +48,14 @@ MARTLET_INLINE void add_quantized(
             take_columns(dtype, &streams[p].c, i, w + 4 * p);
         }
 #pragma clang loop unroll(full)
-        for (size_t l = 0; l < 4; l++) add_column(panels, height, w + l, 4, x + (i + l) * height, sums);
+        for (size_t l = 0; l < 4; l++) add_column(panels, height, w + l, 4, x + i + l, stride, sums);
     }
 }
 
-/// sums += `count` columns of plain panels times x; x: [count][height].
+/// sums += `count` columns of plain panels times x, rows `stride` apart.
 MARTLET_INLINE void add_plain(
     const martlet_dtype dtype, const size_t panels, const size_t height, const stream *streams, size_t count,
-    const float *x, lanes *sums) {
+    const float *x, size_t stride, lanes *sums) {
     for (size_t i = 0; i < count; i++) {
         lanes w[PANELS];
 #pragma clang loop unroll(full)
@@ -62,14 +63,14 @@ MARTLET_INLINE void add_plain(
             _mm_prefetch(streams[p].ahead + i * streams[p].step, _MM_HINT_T0);
             w[p] = plain_column(dtype, streams[p].c.quants, i);
         }
-        add_column(panels, height, w, 1, x + i * height, sums);
+        add_column(panels, height, w, 1, x + i, stride, sums);
     }
 }
 
 /// `panels` panels, from `panel` on, times x; sums: [panels][height][16]. dtype, panels and height are constants.
 MARTLET_INLINE void multiply_panels(
     const martlet_dtype dtype, const size_t panels, const size_t height, const martlet_matrix *w, size_t panel,
-    const float *x, float *sums) {
+    const float *x, size_t x_stride, float *sums) {
     const size_t stride = martlet_panel_bytes(dtype, w->columns);
     const size_t step = ROWS * martlet_block_bytes(dtype) / martlet_block_elements(dtype);
     const uint8_t *from = (const uint8_t *)w->panels + panel * stride;
@@ -84,9 +85,9 @@ MARTLET_INLINE void multiply_panels(
         }
         if (dtype <= MARTLET_BF16) {
             const size_t count = w->columns - k < 32 ? w->columns - k : 32;
-            add_plain(dtype, panels, height, streams, count, x + k * height, s);
+            add_plain(dtype, panels, height, streams, count, x + k, x_stride, s);
         } else {
-            add_quantized(dtype, panels, height, streams, x + k * height, s);
+            add_quantized(dtype, panels, height, streams, x + k, x_stride, s);
         }
     }
     for (size_t i = 0; i < panels * height; i++) store(sums + i * ROWS, s[i]);
@@ -95,14 +96,14 @@ MARTLET_INLINE void multiply_panels(
 /// `multiply` of a constant type and height.
 MARTLET_INLINE void multiply_rows(
     const martlet_dtype dtype, const size_t height, const martlet_matrix *w, size_t first, size_t last,
-    const float *x, const float *_Nullable bias, float *y, size_t stride) {
+    const float *x, size_t x_stride, const float *_Nullable bias, float *y, size_t stride) {
     for (size_t panel = first; panel < last; panel += PANELS) {
         const size_t panels = last - panel < PANELS ? 1 : PANELS;
         float sums[PANELS * 2 * ROWS];
         if (panels == PANELS) {
-            multiply_panels(dtype, PANELS, height, w, panel, x, sums);
+            multiply_panels(dtype, PANELS, height, w, panel, x, x_stride, sums);
         } else {
-            multiply_panels(dtype, 1, height, w, panel, x, sums);
+            multiply_panels(dtype, 1, height, w, panel, x, x_stride, sums);
         }
         for (size_t p = 0; p < panels; p++) {
             finish(w, panel + p, sums + p * height * ROWS, height, bias, y, stride);
@@ -111,30 +112,30 @@ MARTLET_INLINE void multiply_rows(
 }
 
 MARTLET_INLINE void multiply_few(
-    const martlet_dtype dtype, const martlet_matrix *w, size_t first, size_t last, const float *x, size_t rows,
-    const float *_Nullable bias, float *y, size_t stride) {
+    const martlet_dtype dtype, const martlet_matrix *w, size_t first, size_t last, const float *x, size_t x_stride,
+    size_t rows, const float *_Nullable bias, float *y, size_t stride) {
     if (rows == 1) {
-        multiply_rows(dtype, 1, w, first, last, x, bias, y, stride);
+        multiply_rows(dtype, 1, w, first, last, x, x_stride, bias, y, stride);
     } else {
-        multiply_rows(dtype, 2, w, first, last, x, bias, y, stride);
+        multiply_rows(dtype, 2, w, first, last, x, x_stride, bias, y, stride);
     }
 }
 
 void MARTLET_SET(multiply_few)(
-    const martlet_matrix *w, size_t first, size_t last, const float *x, size_t rows, const float *_Nullable bias,
-    float *y, size_t stride) {
+    const martlet_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
+    const float *_Nullable bias, float *y, size_t stride) {
     switch (w->dtype) {
-    case MARTLET_F32: multiply_few(MARTLET_F32, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_F16: multiply_few(MARTLET_F16, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_BF16: multiply_few(MARTLET_BF16, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q4_0: multiply_few(MARTLET_Q4_0, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q4_1: multiply_few(MARTLET_Q4_1, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q5_0: multiply_few(MARTLET_Q5_0, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q5_1: multiply_few(MARTLET_Q5_1, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q8_0: multiply_few(MARTLET_Q8_0, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q4_K: multiply_few(MARTLET_Q4_K, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q5_K: multiply_few(MARTLET_Q5_K, w, first, last, x, rows, bias, y, stride); break;
-    case MARTLET_Q6_K: multiply_few(MARTLET_Q6_K, w, first, last, x, rows, bias, y, stride); break;
+    case MARTLET_F32: multiply_few(MARTLET_F32, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_F16: multiply_few(MARTLET_F16, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_BF16: multiply_few(MARTLET_BF16, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_Q4_0: multiply_few(MARTLET_Q4_0, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_Q4_1: multiply_few(MARTLET_Q4_1, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_Q5_0: multiply_few(MARTLET_Q5_0, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_Q5_1: multiply_few(MARTLET_Q5_1, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_Q8_0: multiply_few(MARTLET_Q8_0, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_Q4_K: multiply_few(MARTLET_Q4_K, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_Q5_K: multiply_few(MARTLET_Q5_K, w, first, last, x, x_stride, rows, bias, y, stride); break;
+    case MARTLET_Q6_K: multiply_few(MARTLET_Q6_K, w, first, last, x, x_stride, rows, bias, y, stride); break;
     }
 }
 

@@ -92,16 +92,17 @@ extension FlagCatalogue {
             $0.model.threads = $1.count
         },
         .honours(
-            "isa", kind: .choice(["scalar", "avx2", "avxvnni", "avx512"]), means: "Instruction set of the kernels",
-            standard: "the best of this CPU"
+            "isa", kind: .choice(["scalar", "avx2", "avxvnni", "avx512", "avx512bf16"]),
+            means: "Instruction set of the kernels", standard: "the best of this CPU"
         ) {
             $0.instructionSet = $1.text
         },
         .honours(
-            "activations", kind: .choice(["f32", "int8"]),
-            means: "Precision of activations where weights are quantised", standard: "int8"
+            "activations", kind: .choice(ActivationPrecision.allCases.map(\.rawValue)),
+            means: "Precision of activations in products: f32 is exact; int8 with quantised weights; bf16 as int8, and"
+                + " with bf16 weights too", standard: "int8"
         ) {
-            $0.model.activations = $1.text == "f32" ? .f32 : .int8
+            $0.model.activations = ActivationPrecision(rawValue: $1.text) ?? .int8
         },
         .refuses(
             "device", kind: .choice(["auto", "cpu", "cuda"]), means: "Where to compute", standard: "cpu",

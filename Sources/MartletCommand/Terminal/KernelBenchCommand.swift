@@ -57,7 +57,7 @@ struct KernelBenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let backends = try [ActivationPrecision.int8, .f32].map {
+        let backends = try [ActivationPrecision.int8, .bf16, .f32].map {
             try CPUBackend(threads: threads, isa: isa, activations: $0)
         }
         let count = backends[0].pool.threadCount
@@ -66,7 +66,7 @@ struct KernelBenchCommand: ParsableCommand {
         print(" weights  activations  rows          matrix      GB/s   of read      GOP/s")
         var products: [ProductSpeed] = []
         for dtype in try types() {
-            for backend in backends where dtype.isQuantized || backend.activations == .f32 {
+            for backend in backends where Self.differ(backend.activations, dtype) {
                 let bench = KernelBench(backend: backend, repeats: repeats, seconds: seconds)
                 for (rows, columns) in Self.shapes {
                     let speeds = try bench.product(dtype, rows: rows, columns: columns, batches: batches())
@@ -80,6 +80,15 @@ struct KernelBenchCommand: ParsableCommand {
             reads[index] = speed
         }
         try write(backends[0], reads, products)
+    }
+
+    /// Whether this precision is more than another's name for this type.
+    private static func differ(_ activations: ActivationPrecision, _ dtype: DType) -> Bool {
+        switch activations {
+        case .f32: true
+        case .int8: dtype.isQuantized
+        case .bf16: dtype == .bf16
+        }
     }
 
     /// Threads, and bytes a second that they read: one thread and all.

@@ -19,7 +19,7 @@ struct ModelArguments: ParsableArguments {
     @Option(help: "A Jinja file to use instead of the model's template.") var chatTemplate: String?
     @Option(help: "Threads that compute.") var threads: String?
     @Option(help: "Instruction set of the kernels.") var isa: String?
-    @Option(help: "Precision of activations where weights are quantised (f32, int8).") var activations: String?
+    @Option(help: "Precision of activations in products (f32, int8, bf16).") var activations: String?
 
     /// Throws `UsageError`.
     func settings() throws -> ServeSettings {

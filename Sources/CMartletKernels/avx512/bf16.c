@@ -1,0 +1,19 @@
+/// Products of bf16 by fused multiply-adds: wide/bf16.h.
+#include "../kernels.h"
+
+#if defined(__x86_64__)
+#include <string.h>
+
+#include "lanes.h"
+
+#pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
+
+#include "../wide/pairs.h"
+
+#define MARTLET_SET(name) martlet_##name##_avx512
+#define MARTLET_BLOCK 12
+#define MARTLET_PANELS 2
+#include "../wide/bf16.h"
+
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,37 @@
+#include "../kernels.h"
+
+#if defined(__x86_64__)
+const martlet_kernel_table martlet_table_avx512bf16 = {
+    .name = "avx512bf16",
+    .widen = martlet_widen_avx2,
+    .narrow = martlet_narrow_avx2,
+    .quantize_blocks = martlet_quantize_blocks_scalar,
+    .pack_panel = martlet_pack_panel_scalar,
+    .unpack_panel = martlet_unpack_panel_avx512,
+    .unpack_row = martlet_unpack_row_avx512,
+    .multiply = martlet_multiply_avx512,
+    .quantize_rows = martlet_quantize_rows_avx2,
+    .multiply_int8 = martlet_multiply_int8_avx512,
+    .multiply_bf16 = martlet_multiply_bf16_avx512bf16,
+    .add = martlet_add_avx2,
+    .rms_norm = martlet_rms_norm_avx2,
+    .add_rms_norm = martlet_add_rms_norm_avx2,
+    .layer_norm = martlet_layer_norm_avx2,
+    .silu_multiply = martlet_silu_multiply_avx2,
+    .gelu = martlet_gelu_scalar,
+    .rotary_table = martlet_rotary_table_scalar,
+    .rotate = martlet_rotate_avx2,
+    .store = martlet_store_avx2,
+    .attention = martlet_attention_avx512,
+    .extract_patches = martlet_extract_patches_scalar,
+    .add_positions = martlet_add_positions_avx2,
+    .philox = martlet_philox_scalar,
+    .maximum = martlet_maximum_avx2,
+    .first = martlet_first_avx2,
+    .weigh = martlet_weigh_avx2,
+    .top = martlet_top_scalar,
+    .keep_above = martlet_keep_above_scalar,
+    .keep_best = martlet_keep_best_scalar,
+    .choose = martlet_choose_scalar,
+};
+#endif
