@@ -11,55 +11,76 @@ enum {
     /// Rows of activations in registers at once, and panels.
     BLOCK = MARTLET_BLOCK,
     PANELS = MARTLET_PANELS,
-    /// Columns of activations and weights that stay in the first cache together.
-    COLUMNS = 512,
+    /// Columns of a tile, at most: those of a block of activations and of its panels stay in the first cache.
+    COLUMNS = 640,
     /// Rows of activations that meet a panel before the next.
     CHUNK = 96,
     /// How many columns ahead weights are asked for.
     AHEAD = 256,
 };
 
-/// sums += `count` columns of `panels` panels times `height` rows of x, rows `apart` apart; sums: [panels][CHUNK][16].
-/// panels and height are constants where this is called.
+/// A block of rows and panels, and where its sums go in the end.
+typedef struct block {
+    const martlet_matrix *w;
+    /// Panels from this one on.
+    size_t panel;
+    /// Rows `apart` apart.
+    const uint16_t *x;
+    size_t apart;
+    const float *_Nullable bias;
+    float *y;
+    size_t stride;
+    /// The sums between tiles, [PANELS][CHUNK][16].
+    float *sums;
+} block;
+
+/// sums += columns [first, last) of `panels` panels times `height` rows; panels and height are constants.
 MARTLET_INLINE void multiply_tile(
-    const size_t panels, const size_t height, const uint8_t *_Nonnull const *_Nonnull w, size_t count,
-    const uint16_t *x, size_t apart, float *sums) {
-    lanes s[PANELS][BLOCK];
+    const size_t panels, const size_t height, const block *b, size_t first, size_t last) {
+    lanes sums[PANELS][BLOCK];
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < panels * height; i++) {
-        s[i / height][i % height] = load_f32(sums + (i / height * CHUNK + i % height) * ROWS);
+    for (size_t p = 0; p < panels; p++) {
+#pragma clang loop unroll(full)
+        for (size_t row = 0; row < height; row++) {
+            sums[p][row] = first == 0 ? (lanes){0} : load_f32(b->sums + (p * CHUNK + row) * ROWS);
+        }
     }
+    const size_t bytes = martlet_panel_bytes(MARTLET_BF16, b->w->columns), apart = b->apart;
+    const char *from = (const char *)b->w->panels + b->panel * bytes + 2 * first * ROWS;
     // Every third row has a register; the others are one or two strides from it.
     const uint16_t *thirds[BLOCK / 3];
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < BLOCK / 3; i++) thirds[i] = x + 3 * i * apart;
-    for (size_t k = 0; k < count; k += 2) {
-        pairs two[PANELS];
+    for (size_t i = 0; i < BLOCK / 3; i++) thirds[i] = b->x + first + 3 * i * apart;
+    for (size_t k = first; k < last; k += 2, from += 4 * ROWS) {
+        pairs w[PANELS];
 #pragma clang loop unroll(full)
         for (size_t p = 0; p < panels; p++) {
-            const uint8_t *at = w[p] + 2 * k * ROWS;
-            _mm_prefetch((const char *)at + 2 * AHEAD * ROWS, _MM_HINT_T0);
-            two[p] = load_pairs(at);
+            _mm_prefetch(from + p * bytes + 2 * AHEAD * ROWS, _MM_HINT_T0);
+            w[p] = load_pairs(from + p * bytes);
         }
 #pragma clang loop unroll(full)
         for (size_t row = 0; row < height; row++) {
+            const uint16_t *two = thirds[row / 3] + row % 3 * apart;
 #pragma clang loop unroll(full)
-            for (size_t p = 0; p < panels; p++) s[p][row] = add_pairs(s[p][row], two[p], thirds[row / 3] + row % 3 * apart);
+            for (size_t p = 0; p < panels; p++) sums[p][row] = add_pairs(sums[p][row], w[p], two);
         }
 #pragma clang loop unroll(full)
         for (size_t i = 0; i < BLOCK / 3; i++) thirds[i] += 2;
     }
 #pragma clang loop unroll(full)
-    for (size_t i = 0; i < panels * height; i++) {
-        store(sums + (i / height * CHUNK + i % height) * ROWS, s[i / height][i % height]);
+    for (size_t p = 0; p < panels; p++) {
+        if (last == b->w->columns) {
+            finish(b->w, b->panel + p, height, sums[p], b->bias, b->y, b->stride);
+        } else {
+#pragma clang loop unroll(full)
+            for (size_t row = 0; row < height; row++) store(b->sums + (p * CHUNK + row) * ROWS, sums[p][row]);
+        }
     }
 }
 
 /// `multiply_tile` for a number of panels that is a constant.
-MARTLET_INLINE void multiply_block(
-    const size_t panels, size_t height, const uint8_t *_Nonnull const *_Nonnull w, size_t count, const uint16_t *x,
-    size_t apart, float *sums) {
-#define MARTLET_HEIGHT(n) case n: multiply_tile(panels, n, w, count, x, apart, sums); break
+MARTLET_INLINE void multiply_block(const size_t panels, size_t height, const block *b, size_t first, size_t last) {
+#define MARTLET_HEIGHT(n) case n: multiply_tile(panels, n, b, first, last); break
     switch (height) {
         MARTLET_HEIGHT(1);
         MARTLET_HEIGHT(2);
@@ -80,46 +101,46 @@ MARTLET_INLINE void multiply_block(
 #undef MARTLET_HEIGHT
 }
 
-/// `panels` panels from `panel` on times all rows, no more than a chunk. panels is a constant where this is called.
-MARTLET_INLINE void multiply_chunk(
-    const size_t panels, const martlet_matrix *w, size_t panel, const uint16_t *x, size_t rows,
-    const float *_Nullable bias, float *y, size_t stride) {
-    _Alignas(64) float sums[PANELS * CHUNK * ROWS];
-    const size_t bytes = martlet_panel_bytes(MARTLET_BF16, w->columns), blocks = (rows + BLOCK - 1) / BLOCK;
-    const size_t apart = martlet_bf16_row_stride(w->columns);
-    for (size_t p = 0; p < panels; p++) memset(sums + p * CHUNK * ROWS, 0, rows * ROWS * sizeof *sums);
-    for (size_t k = 0; k < w->columns; k += COLUMNS) {
-        const size_t count = w->columns - k < COLUMNS ? w->columns - k : COLUMNS;
-        const uint8_t *from[PANELS];
-        for (size_t p = 0; p < panels; p++) from[p] = (const uint8_t *)w->panels + (panel + p) * bytes + 2 * k * ROWS;
-        for (size_t block = 0; block < blocks; block++) {
-            const size_t start = martlet_block_start(block, rows, BLOCK);
-            const size_t height = martlet_block_start(block + 1, rows, BLOCK) - start;
-            multiply_block(panels, height, from, count, x + start * apart + k, apart, sums + start * ROWS);
+/// `panels` panels times `rows` rows, no more than a chunk; `all` is their first block. panels is a constant.
+MARTLET_INLINE void multiply_chunk(const size_t panels, const block *all, size_t rows) {
+    const size_t columns = all->w->columns, blocks = (rows + BLOCK - 1) / BLOCK;
+    const size_t tiles = (columns + COLUMNS - 1) / COLUMNS;
+    for (size_t tile = 0, first = 0; tile < tiles; tile++) {
+        const size_t last = (tile + 1) * (columns / 2) / tiles * 2;
+        for (size_t i = 0; i < blocks; i++) {
+            const size_t start = martlet_block_start(i, rows, BLOCK);
+            const size_t height = martlet_block_start(i + 1, rows, BLOCK) - start;
+            block b = *all;
+            b.x += start * b.apart;
+            b.y += start * b.stride;
+            b.sums += start * ROWS;
+            if (last == columns) {
+                for (size_t p = 0; p < panels; p++) ask_for_sums(b.panel + p, height, b.y, b.stride);
+            }
+            multiply_block(panels, height, &b, first, last);
         }
+        first = last;
     }
-    for (size_t p = 0; p < panels; p++) finish(w, panel + p, sums + p * CHUNK * ROWS, rows, bias, y, stride);
 }
 
 __attribute__((noinline)) static void multiply_all(
-    const martlet_matrix *w, size_t first, size_t last, const uint16_t *packed, size_t rows,
-    const float *_Nullable bias, float *y, size_t stride) {
+    const martlet_matrix *w, size_t first, size_t last, const uint16_t *x, size_t rows, const float *_Nullable bias,
+    float *y, size_t stride) {
+    _Alignas(64) float sums[PANELS * CHUNK * ROWS];
+    const size_t apart = martlet_bf16_row_stride(w->columns);
     for (size_t chunk = 0; chunk < rows; chunk += CHUNK) {
         const size_t some = rows - chunk < CHUNK ? rows - chunk : CHUNK;
-        const uint16_t *x = packed + chunk * martlet_bf16_row_stride(w->columns);
-        size_t panel = first;
-        for (; panel + PANELS <= last; panel += PANELS) {
-            multiply_chunk(PANELS, w, panel, x, some, bias, y + chunk * stride, stride);
-        }
-        for (; panel < last; panel++) multiply_chunk(1, w, panel, x, some, bias, y + chunk * stride, stride);
+        block b = {w, first, x + chunk * apart, apart, bias, y + chunk * stride, stride, sums};
+        for (; b.panel + PANELS <= last; b.panel += PANELS) multiply_chunk(PANELS, &b, some);
+        for (; b.panel < last; b.panel++) multiply_chunk(1, &b, some);
     }
 }
 
 void MARTLET_SET(multiply_bf16)(
-    const martlet_matrix *w, size_t first, size_t last, const uint16_t *packed, size_t rows,
-    const float *_Nullable bias, float *y, size_t stride) {
+    const martlet_matrix *w, size_t first, size_t last, const uint16_t *x, size_t rows, const float *_Nullable bias,
+    float *y, size_t stride) {
     const unsigned before = begin_pairs();
-    multiply_all(w, first, last, packed, rows, bias, y, stride);
+    multiply_all(w, first, last, x, rows, bias, y, stride);
     end_pairs(before);
 }
 

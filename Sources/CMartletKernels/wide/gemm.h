@@ -134,7 +134,12 @@ static void multiply_chunk(
             }
         }
     }
-    for (size_t p = 0; p < panels; p++) finish(w, panel + p, sums[p], rows, bias, y, stride);
+    for (size_t p = 0; p < panels; p++) {
+        for (size_t row = 0; row < rows; row++) {
+            const lanes sum = load_f32(sums[p] + row * ROWS);
+            finish(w, panel + p, 1, &sum, bias, y + row * stride, stride);
+        }
+    }
 }
 
 void MARTLET_SET(multiply)(

@@ -67,20 +67,20 @@ MARTLET_INLINE void add_plain(
     }
 }
 
-/// `panels` panels, from `panel` on, times x; sums: [panels][height][16]. dtype, panels and height are constants.
+/// `panels` panels, from `panel` on, times x. dtype, panels and height are constants.
 MARTLET_INLINE void multiply_panels(
     const martlet_dtype dtype, const size_t panels, const size_t height, const martlet_matrix *w, size_t panel,
-    const float *x, size_t x_stride, float *sums) {
-    const size_t stride = martlet_panel_bytes(dtype, w->columns);
+    const float *x, size_t x_stride, const float *_Nullable bias, float *y, size_t stride) {
+    const size_t bytes = martlet_panel_bytes(dtype, w->columns);
     const size_t step = ROWS * martlet_block_bytes(dtype) / martlet_block_elements(dtype);
-    const uint8_t *from = (const uint8_t *)w->panels + panel * stride;
+    const uint8_t *from = (const uint8_t *)w->panels + panel * bytes;
     lanes s[PANELS * 2] = {0};
     for (size_t k = 0; k < w->columns; k += 32) {
         stream streams[PANELS];
 #pragma clang loop unroll(full)
         for (size_t p = 0; p < panels; p++) {
-            streams[p].c = open_columns(dtype, from + p * stride, k);
-            streams[p].ahead = (const char *)from + p * stride + (k + AHEAD) * step;
+            streams[p].c = open_columns(dtype, from + p * bytes, k);
+            streams[p].ahead = (const char *)from + p * bytes + (k + AHEAD) * step;
             streams[p].step = step;
         }
         if (dtype <= MARTLET_BF16) {
@@ -90,25 +90,19 @@ MARTLET_INLINE void multiply_panels(
             add_quantized(dtype, panels, height, streams, x + k, x_stride, s);
         }
     }
-    for (size_t i = 0; i < panels * height; i++) store(sums + i * ROWS, s[i]);
+#pragma clang loop unroll(full)
+    for (size_t p = 0; p < panels; p++) finish(w, panel + p, height, s + p * height, bias, y, stride);
 }
 
 /// `multiply` of a constant type and height.
 MARTLET_INLINE void multiply_rows(
     const martlet_dtype dtype, const size_t height, const martlet_matrix *w, size_t first, size_t last,
     const float *x, size_t x_stride, const float *_Nullable bias, float *y, size_t stride) {
-    for (size_t panel = first; panel < last; panel += PANELS) {
-        const size_t panels = last - panel < PANELS ? 1 : PANELS;
-        float sums[PANELS * 2 * ROWS];
-        if (panels == PANELS) {
-            multiply_panels(dtype, PANELS, height, w, panel, x, x_stride, sums);
-        } else {
-            multiply_panels(dtype, 1, height, w, panel, x, x_stride, sums);
-        }
-        for (size_t p = 0; p < panels; p++) {
-            finish(w, panel + p, sums + p * height * ROWS, height, bias, y, stride);
-        }
+    size_t panel = first;
+    for (; panel + PANELS <= last; panel += PANELS) {
+        multiply_panels(dtype, PANELS, height, w, panel, x, x_stride, bias, y, stride);
     }
+    for (; panel < last; panel++) multiply_panels(dtype, 1, height, w, panel, x, x_stride, bias, y, stride);
 }
 
 MARTLET_INLINE void multiply_few(

@@ -104,24 +104,6 @@ MARTLET_INLINE void add_group(
     }
 }
 
-/// Stores the sums of a panel, with the bias added; past the last row of w nothing.
-MARTLET_INLINE void finish_rows(
-    const martlet_matrix *w, size_t panel, const size_t height, const lanes *totals, const float *_Nullable bias,
-    float *y, size_t stride) {
-    if (w->rows - panel * ROWS >= ROWS) {
-        const lanes b = bias ? load_f32(bias + panel * ROWS) : (lanes){0};
-#pragma clang loop unroll(full)
-        for (size_t row = 0; row < height; row++) {
-            store(y + row * stride + panel * ROWS, bias ? plus(totals[row], b) : totals[row]);
-        }
-        return;
-    }
-    float sums[BLOCK * ROWS];
-#pragma clang loop unroll(full)
-    for (size_t row = 0; row < height; row++) store(sums + row * ROWS, totals[row]);
-    finish(w, panel, sums, height, bias, y, stride);
-}
-
 /// A panel times `height` rows of x from `row` on. The type and the height are constants.
 MARTLET_INLINE void multiply_panel(
     const martlet_dtype dtype, const size_t height, const martlet_matrix *w, size_t panel, const void *packed,
@@ -141,7 +123,7 @@ MARTLET_INLINE void multiply_panel(
 #pragma clang loop unroll(full)
         for (size_t i = 0; i < height; i++) x.quants[i] += 32;
     }
-    finish_rows(w, panel, height, totals, bias, y + row * stride, stride);
+    finish(w, panel, height, totals, bias, y + row * stride, stride);
 }
 
 /// `multiply_panel` of any height.

@@ -147,17 +147,30 @@ MARTLET_INLINE lanes plain_column(const martlet_dtype dtype, const uint8_t *item
     }
 }
 
-/// Stores the sums of one panel, [rows][16], with the bias added; past the last row of w nothing.
-static inline void finish(
-    const martlet_matrix *w, size_t panel, const float *sums, size_t rows, const float *_Nullable bias, float *y,
-    size_t stride) {
-    const size_t column = panel * ROWS, width = w->rows - column < ROWS ? w->rows - column : ROWS;
-    for (size_t row = 0; row < rows; row++) {
-        for (size_t i = 0; i < width; i++) {
-            const float sum = sums[row * ROWS + i];
-            y[row * stride + column + i] = bias ? sum + bias[column + i] : sum;
+/// Stores `height` rows' sums of one panel with the bias added; past the last row of w nothing. height is a constant.
+MARTLET_INLINE void finish(
+    const martlet_matrix *w, size_t panel, const size_t height, const lanes *sums, const float *_Nullable bias,
+    float *y, size_t stride) {
+    const size_t column = panel * ROWS, left = w->rows - column;
+    if (left >= ROWS) {
+        const lanes b = bias ? load_f32(bias + column) : (lanes){0};
+#pragma clang loop unroll(full)
+        for (size_t row = 0; row < height; row++) {
+            store(y + row * stride + column, bias ? plus(sums[row], b) : sums[row]);
         }
+        return;
     }
+#pragma clang loop unroll(full)
+    for (size_t row = 0; row < height; row++) {
+        float some[ROWS];
+        store(some, sums[row]);
+        for (size_t i = 0; i < left; i++) y[row * stride + column + i] = bias ? some[i] + bias[column + i] : some[i];
+    }
+}
+
+/// Asks for what `finish` will write to.
+MARTLET_INLINE void ask_for_sums(size_t panel, size_t height, float *y, size_t stride) {
+    for (size_t row = 0; row < height; row++) __builtin_prefetch(y + row * stride + panel * ROWS, 1);
 }
 
 #pragma clang assume_nonnull end
