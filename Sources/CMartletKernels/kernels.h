@@ -5,6 +5,8 @@
 
 #include "CMartletKernels.h"
 
+#include <string.h>
+
 #pragma clang assume_nonnull begin
 
 extern const martlet_kernel_table martlet_table_scalar;
@@ -29,6 +31,8 @@ martlet_rotary_table_fn martlet_rotary_table_scalar;
 martlet_rotate_fn martlet_rotate_scalar;
 martlet_store_fn martlet_store_scalar;
 martlet_attention_fn martlet_attention_scalar;
+martlet_pack_tile_fn martlet_pack_tile_scalar;
+martlet_short_attention_fn martlet_short_attention_scalar;
 martlet_extract_patches_fn martlet_extract_patches_scalar;
 martlet_add_positions_fn martlet_add_positions_scalar;
 martlet_philox_fn martlet_philox_scalar;
@@ -61,6 +65,8 @@ martlet_silu_multiply_fn martlet_silu_multiply_avx2;
 martlet_rotate_fn martlet_rotate_avx2;
 martlet_store_fn martlet_store_avx2;
 martlet_attention_fn martlet_attention_avx2;
+martlet_pack_tile_fn martlet_pack_tile_avx2;
+martlet_short_attention_fn martlet_short_attention_avx2;
 martlet_add_positions_fn martlet_add_positions_avx2;
 martlet_maximum_fn martlet_maximum_avx2;
 martlet_first_fn martlet_first_avx2;
@@ -79,10 +85,12 @@ martlet_multiply_fn martlet_multiply_few_avx512;
 martlet_multiply_int8_fn martlet_multiply_int8_avx512;
 martlet_multiply_bf16_fn martlet_multiply_bf16_avx512;
 martlet_attention_fn martlet_attention_avx512;
+martlet_short_attention_fn martlet_short_attention_avx512;
 
 /// Products of bf16 in one instruction; the rest of its table is avx512's.
 extern const martlet_kernel_table martlet_table_avx512bf16;
 martlet_multiply_bf16_fn martlet_multiply_bf16_avx512bf16;
+martlet_short_attention_fn martlet_short_attention_avx512bf16;
 #endif
 
 /// Bytes of one block of a row, and the elements it holds.
@@ -145,6 +153,38 @@ static inline void martlet_unpack_row_by(
         const size_t count = w->columns - first < COLUMNS ? w->columns - first : COLUMNS;
         unpack(w->dtype, panel, first, count, tile);
         for (size_t i = 0; i < count; i++) y[first + i] = tile[i * MARTLET_PANEL_ROWS + row % MARTLET_PANEL_ROWS];
+    }
+}
+
+#if defined(__x86_64__)
+/// Lets numbers below 2^-126 count as zero, on the way in and out, as they do for the instruction of bf16; returns what
+/// `martlet_end_flushing` is to restore.
+static inline unsigned martlet_begin_flushing(void) {
+    const unsigned before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | 0x8040);
+    return before;
+}
+
+static inline void martlet_end_flushing(unsigned before) { __builtin_ia32_ldmxcsr(before); }
+#endif
+
+/// `pack_tile` by way of a `narrow`.
+static inline void martlet_pack_tile_by(
+    martlet_narrow_fn *narrow, const float *keys, const float *values, size_t stride, size_t count, size_t dimension,
+    uint16_t *tile) {
+    enum { ROWS = MARTLET_PANEL_ROWS, TILE = MARTLET_SHORT_TILE };
+    uint16_t *key_panels = tile, *value_panels = tile + TILE * dimension;
+    memset(tile, 0, martlet_short_tile(dimension) * sizeof *tile);
+    for (size_t j = 0; j < count; j++) {
+        for (size_t d = 0; d < dimension; d += ROWS) {
+            uint16_t some[ROWS];
+            // What is too large becomes infinite, as in arithmetic.
+            (void)narrow(MARTLET_BF16, keys + j * stride + d, some, ROWS);
+            for (size_t i = 0; i < ROWS; i++) {
+                key_panels[j / ROWS * ROWS * dimension + (d + i) * ROWS + j % ROWS] = some[i];
+            }
+            (void)narrow(MARTLET_BF16, values + j * stride + d, value_panels + d * TILE + j * ROWS, ROWS);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ package enum ActivationPrecision: String, CaseIterable, Sendable {
     /// With quantised weights eight bits and a scale for every 32 columns, exact integer sums within them: faster, and
     /// within 2e-2 of a product (relative L2). Plain weights meet f32.
     case int8
-    /// As `int8`, and with weights of bf16 rounded to bf16, within 4e-3 of a product: twice as fast where the processor
-    /// has an instruction for it, no faster elsewhere.
+    /// As `int8`, and rounded to bf16 where they meet weights of bf16 and in the attention of a vision tower, within
+    /// 5e-3 of a product: twice as fast where the processor has an instruction for it, no faster elsewhere.
     case bf16
 }

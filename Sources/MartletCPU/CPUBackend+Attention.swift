@@ -41,6 +41,17 @@ extension CPUBackend {
         precondition(queries.upperBound <= fused.rows, "fullAttention: rows \(queries) of \(fused.rows)")
         precondition(heads.queryCount == heads.keyValueCount, "fullAttention: heads are not grouped")
         precondition(y.rows == queries.count && y.width == heads.queryWidth, "fullAttention: shapes disagree")
+        let headElements = tileCount(fused.rows) * martlet_short_tile(heads.dimension)
+        if activations == .bf16, heads.dimension % 16 == 0, headElements <= 2 * workspace.count {
+            shortAttention(fused, heads: heads, queries: queries, headElements: headElements, into: y)
+        } else {
+            exactAttention(fused, heads: heads, queries: queries, into: y)
+        }
+    }
+
+    private func exactAttention(
+        _ fused: Activation<Storage>, heads: AttentionHeads, queries: Range<Int>, into y: Activation<Storage>
+    ) {
         let grain = Int(MARTLET_ATTENTION_QUERIES)
         let blocksOfRows = (queries.count + grain - 1) / grain
         // The image is one block that holds all positions.
@@ -57,6 +68,46 @@ extension CPUBackend {
                         positions: fused.rows, causal: false, scale: scale(heads), dtype: MARTLET_F32, keys: keys,
                         values: keys + heads.keyValueWidth, blocks: block, block_size: fused.rows, block_bytes: 0,
                         key_stride: fused.stride, key_dimension_stride: 1, value_stride: fused.stride))
+            }
+        }
+    }
+
+    /// Tiles of keys and values that an image of `rows` patches takes.
+    private func tileCount(_ rows: Int) -> Int { (rows + Int(MARTLET_SHORT_TILE) - 1) / Int(MARTLET_SHORT_TILE) }
+
+    /// With everything rounded to bf16 that is multiplied: as many heads at a time as the workspace holds of
+    /// `headElements` each.
+    private func shortAttention(
+        _ fused: Activation<Storage>, heads: AttentionHeads, queries: Range<Int>, headElements: Int,
+        into y: Activation<Storage>
+    ) {
+        let (table, dimension, tiles) = (kernels.table, heads.dimension, tileCount(fused.rows))
+        let room = 2 * workspace.count / headElements
+        let packed = UnsafeMutableRawPointer(workspace.start)
+            .bindMemory(to: UInt16.self, capacity: min(room, heads.queryCount) * headElements)
+        let (tile, grain) = (Int(MARTLET_SHORT_TILE), Int(MARTLET_SHORT_QUERIES))
+        let blocksOfRows = (queries.count + grain - 1) / grain
+        for first in stride(from: 0, to: heads.queryCount, by: room) {
+            let some = min(room, heads.queryCount - first)
+            pool.parallel(some * tiles) { index in
+                let (head, row) = (index / tiles, index % tiles * tile)
+                let keys = fused.row(row) + heads.queryWidth + (first + head) * dimension
+                table.pointee.pack_tile(
+                    keys, keys + heads.keyValueWidth, fused.stride, min(tile, fused.rows - row), dimension,
+                    packed + head * headElements + index % tiles * martlet_short_tile(dimension))
+            }
+            pool.parallel(some * blocksOfRows) { index in
+                let (head, row) = (index % some, index / some * grain)
+                let offset = (first + head) * dimension
+                var attention = martlet_short_attention(
+                    queries: fused.row(queries.lowerBound + row) + offset, query_stride: fused.stride,
+                    output: y.row(row) + offset, output_stride: y.stride, rows: min(grain, queries.count - row),
+                    dimension: dimension, positions: fused.rows, scale: scale(heads),
+                    tiles: packed + head * headElements)
+                withUnsafeTemporaryAllocation(of: UInt16.self, capacity: martlet_short_scratch(dimension)) { scratch in
+                    guard let scratch = scratch.baseAddress else { return }
+                    table.pointee.short_attention(&attention, scratch)
+                }
             }
         }
     }

@@ -91,22 +91,25 @@ extension CPUBackend {
         _ x: Activation<Storage>, in precision: ActivationPrecision, _ weight: Matrix, bias: Vector?,
         into y: Activation<Storage>
     ) {
-        let table = kernels.table.pointee
+        let table = kernels.table
+        let (rows, stride) = (x.rows, y.stride)
+        // The bodies capture numbers and pointers only: threads would quarrel over a reference count.
         switch precision {
         case .f32:
             let x = spread(x)
+            let (start, apart) = (x.start, x.stride)
             multiply(weight, meeting: precision, bias: bias, into: y) {
-                table.multiply($0, $1.lowerBound, $1.upperBound, x.start, x.stride, x.rows, $2, $3, y.stride)
+                table.pointee.multiply($0, $1.lowerBound, $1.upperBound, start, apart, rows, $2, $3, stride)
             }
         case .int8:
             let packed = quantize(x)
             multiply(weight, meeting: precision, bias: bias, into: y) {
-                table.multiply_int8($0, $1.lowerBound, $1.upperBound, packed, x.rows, $2, $3, y.stride)
+                table.pointee.multiply_int8($0, $1.lowerBound, $1.upperBound, packed, rows, $2, $3, stride)
             }
         case .bf16:
             let packed = round(x)
             multiply(weight, meeting: precision, bias: bias, into: y) {
-                table.multiply_bf16($0, $1.lowerBound, $1.upperBound, packed, x.rows, $2, $3, y.stride)
+                table.pointee.multiply_bf16($0, $1.lowerBound, $1.upperBound, packed, rows, $2, $3, stride)
             }
         }
     }
@@ -155,11 +158,13 @@ extension CPUBackend {
         ) -> Void
     ) {
         for segment in weight.segments where self.precision(for: segment, of: weight) == precision {
-            let matrix = weight.kernelMatrix(segment)
+            var matrix = weight.kernelMatrix(segment)
             let first = segment.rows.lowerBound
+            let (start, biases) = (y.start + first, bias.map { $0.start + first })
             // Few panels are dealt out in smaller hands, so that threads end together.
-            pool.parallel(segment.panelCount, grain: segment.panelCount < 64 * pool.threadCount ? 2 : 4) { panels in
-                withUnsafePointer(to: matrix) { kernel($0, panels, bias.map { $0.start + first }, y.start + first) }
+            let grain = segment.panelCount < 64 * pool.threadCount ? 2 : 4
+            withUnsafePointer(to: &matrix) { matrix in
+                pool.parallel(segment.panelCount, grain: grain) { kernel(matrix, $0, biases, start) }
             }
         }
     }

@@ -151,6 +151,8 @@ private final class Crew: @unchecked Sendable {
     }
 
     private func takeChunks(of region: UInt64) {
+        // Read once and only with a chunk in hand; each read costs a reference that all threads count.
+        var work: ((Int) -> Void)?
         var current = ticket.load(ordering: .acquiring)
         while current >> 32 == region, current & 0xFFFF_FFFF > 0 {
             let (taken, seen) = ticket.weakCompareExchange(
@@ -158,7 +160,8 @@ private final class Crew: @unchecked Sendable {
             current = seen
             guard taken else { continue }
             let total = count
-            body?(total - Int(seen & 0xFFFF_FFFF))
+            if work == nil { work = body }
+            work?(total - Int(seen & 0xFFFF_FFFF))
             let done = doneCount.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
             if done == total, callerSleeps.load(ordering: .sequentiallyConsistent) { wake(finished) }
             current = ticket.load(ordering: .acquiring)

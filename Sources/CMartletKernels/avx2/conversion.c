@@ -54,5 +54,10 @@ bool martlet_narrow_avx2(martlet_dtype dtype, const float *x, void *y, size_t co
     return rest && grown == 0;
 }
 
+void martlet_pack_tile_avx2(
+    const float *keys, const float *values, size_t stride, size_t count, size_t dimension, uint16_t *tile) {
+    martlet_pack_tile_by(martlet_narrow_avx2, keys, values, stride, count, dimension, tile);
+}
+
 #pragma clang attribute pop
 #endif

@@ -21,9 +21,4 @@ MARTLET_INLINE lanes add_pairs(lanes sums, pairs w, const uint16_t *x) {
     return (lanes){_mm512_dpbf16_ps(sums.all, w.all, (__m512bh)_mm512_set1_epi32(word))};
 }
 
-/// The instruction itself takes numbers below 2^-126 as zero.
-static inline unsigned begin_pairs(void) { return 0; }
-
-static inline void end_pairs(unsigned before) { (void)before; }
-
 #endif

@@ -209,6 +209,48 @@ static inline size_t martlet_attention_scratch(size_t dimension) {
     return dimension * (2 * MARTLET_ATTENTION_TILE + MARTLET_ATTENTION_QUERIES);
 }
 
+/// Attention of one head with everything rounded to bf16 that is multiplied: where rows attend to all positions, as in
+/// a vision tower.
+typedef struct martlet_short_attention {
+    /// [rows, dimension], rows `query_stride` apart; dimension: a multiple of 16.
+    const float *queries;
+    size_t query_stride;
+    float *output;
+    size_t output_stride;
+    size_t rows;
+    size_t dimension;
+    size_t positions;
+    /// Scores are (query * scale) . key.
+    float scale;
+    /// Tiles of keys and values by `pack_tile`, one after the other.
+    const uint16_t *tiles;
+} martlet_short_attention;
+
+enum {
+    /// Positions of a tile.
+    MARTLET_SHORT_TILE = 64,
+    /// Rows whose maxima, sums and rounded copies a kernel keeps at once.
+    MARTLET_SHORT_QUERIES = 96,
+};
+
+/// Elements of a tile.
+static inline size_t martlet_short_tile(size_t dimension) { return 2 * MARTLET_SHORT_TILE * dimension; }
+
+/// Keys and values of `count` positions (1 through 64), rows `stride` apart, as bf16: keys as a matrix [64, dimension],
+/// then values as one [dimension, 64], both in panels; zero past the last position.
+typedef void martlet_pack_tile_fn(
+    const float *keys, const float *values, size_t stride, size_t count, size_t dimension, uint16_t *tile);
+
+/// Streaming softmax over tiles of 64. Scores and outputs are sums of products as those of `multiply_bf16`, in pairs of
+/// dimensions and of positions; a tile's weights are rounded, then summed in 16 lanes (j % 16) and by halves. Numbers
+/// below 2^-126 count as zero. scratch: `martlet_short_scratch(dimension)` elements.
+typedef void martlet_short_attention_fn(const martlet_short_attention *attention, uint16_t *scratch);
+
+/// Elements of scratch for heads of `dimension`.
+static inline size_t martlet_short_scratch(size_t dimension) {
+    return MARTLET_SHORT_QUERIES * martlet_bf16_row_stride(dimension);
+}
+
 // MARK: Vision
 
 /// Pixels and what the patch embedding makes of them.
@@ -315,6 +357,8 @@ typedef struct martlet_kernel_table {
 
     // Attention, vision.
     martlet_attention_fn *attention;
+    martlet_pack_tile_fn *pack_tile;
+    martlet_short_attention_fn *short_attention;
     martlet_extract_patches_fn *extract_patches;
     martlet_add_positions_fn *add_positions;
 

@@ -139,9 +139,9 @@ __attribute__((noinline)) static void multiply_all(
 void MARTLET_SET(multiply_bf16)(
     const martlet_matrix *w, size_t first, size_t last, const uint16_t *x, size_t rows, const float *_Nullable bias,
     float *y, size_t stride) {
-    const unsigned before = begin_pairs();
+    const unsigned before = martlet_begin_flushing();
     multiply_all(w, first, last, x, rows, bias, y, stride);
-    end_pairs(before);
+    martlet_end_flushing(before);
 }
 
 #pragma clang assume_nonnull end

@@ -20,13 +20,4 @@ MARTLET_INLINE lanes add_pairs(lanes sums, pairs w, const uint16_t *x) {
     return times_plus(broadcast(values), w.first, times_plus(broadcast(values + 1), w.second, sums));
 }
 
-/// Numbers below 2^-126 count as zero between these two, as they do for the instruction.
-static inline unsigned begin_pairs(void) {
-    const unsigned before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040);
-    return before;
-}
-
-static inline void end_pairs(unsigned before) { _mm_setcsr(before); }
-
 #endif

@@ -1,0 +1,19 @@
+/// Attention of bf16: wide/short_attention.h.
+#include "../kernels.h"
+
+#if defined(__x86_64__)
+#include "../avx512/softmax.h"
+
+#pragma STDC FP_CONTRACT OFF
+#pragma clang attribute push(__attribute__((target(MARTLET_TARGET ",avx512bf16"))), apply_to = function)
+
+#include "pairs.h"
+
+#define MARTLET_SET(name) martlet_##name##_avx512bf16
+// Queries and panels of sixteen in registers at once: 6 x 4 sums.
+#define MARTLET_BLOCK 6
+#define MARTLET_PANELS 4
+#include "../wide/short_attention.h"
+
+#pragma clang attribute pop
+#endif
