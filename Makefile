@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e count verify-main verify-demo bench-peers bench-growth bench-speculation docs
+.PHONY: help setup build test unit e2e count neon verify-main verify-demo bench-peers bench-growth bench-speculation docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -11,7 +11,7 @@ setup: ## the Debian packages that building and testing need
 build: setup ## release build of the server
 	swift build -c release --product martlet
 
-test: unit count e2e ## everything that a change must pass
+test: unit count neon e2e ## everything that a change must pass
 
 unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 	swift build --build-tests
@@ -23,6 +23,9 @@ e2e: setup ## real clients against the real server
 
 count: setup ## that no kernel takes more instructions than recorded; RECORD=1 records anew (ten seconds)
 	@Tools/count/count.py $(if $(RECORD),--record)
+
+neon: setup ## every kernel of aarch64, run by qemu, beside its scalar twin (a minute)
+	@Tools/twins/neon.sh
 
 verify-main: setup ## all that must be shown of the main job, with figures (half an hour; 21.5 GiB of memory)
 	swift build --build-tests

@@ -46,6 +46,15 @@ static bool has_avx512bf16(void) {
 }
 #endif
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+
+static bool has_dot_product(void) {
+    enum { ASIMDDP = 1 << 20 };
+    return (getauxval(AT_HWCAP) & ASIMDDP) != 0;
+}
+#endif
+
 /// Tables that can run here, best first; at most `capacity`.
 static size_t usable(const martlet_kernel_table **tables, size_t capacity) {
     size_t count = 0;
@@ -54,6 +63,9 @@ static size_t usable(const martlet_kernel_table **tables, size_t capacity) {
     if (count < capacity && has_avx512()) tables[count++] = &martlet_table_avx512;
     if (count < capacity && has_avxvnni()) tables[count++] = &martlet_table_avxvnni;
     if (count < capacity && has_avx2()) tables[count++] = &martlet_table_avx2;
+#endif
+#if defined(__aarch64__) && defined(__linux__)
+    if (count < capacity && has_dot_product()) tables[count++] = &martlet_table_neon;
 #endif
     if (count < capacity) tables[count++] = &martlet_table_scalar;
     return count;

@@ -93,6 +93,22 @@ martlet_multiply_bf16_fn martlet_multiply_bf16_avx512bf16;
 martlet_short_attention_fn martlet_short_attention_avx512bf16;
 #endif
 
+#if defined(__aarch64__)
+/// Processors with the dot product; the rest of its table is scalar's, much of which the compiler makes wide.
+extern const martlet_kernel_table martlet_table_neon;
+martlet_widen_fn martlet_widen_neon;
+martlet_narrow_fn martlet_narrow_neon;
+martlet_unpack_panel_fn martlet_unpack_panel_neon;
+martlet_unpack_row_fn martlet_unpack_row_neon;
+martlet_multiply_fn martlet_multiply_neon;
+/// `multiply` for one or two rows of activations.
+martlet_multiply_fn martlet_multiply_few_neon;
+martlet_quantize_rows_fn martlet_quantize_rows_neon;
+martlet_multiply_int8_fn martlet_multiply_int8_neon;
+martlet_multiply_bf16_fn martlet_multiply_bf16_neon;
+martlet_attention_fn martlet_attention_neon;
+#endif
+
 /// Bytes of one block of a row, and the elements it holds.
 static inline size_t martlet_block_bytes(martlet_dtype dtype) {
     static const uint8_t bytes[] = {4, 2, 2, 18, 20, 22, 24, 34, 144, 176, 210};
@@ -156,16 +172,27 @@ static inline void martlet_unpack_row_by(
     }
 }
 
+/// Lets numbers below 2^-126 count as zero, on the way in and out, as they do for x86's instruction of bf16; returns
+/// what `martlet_end_flushing` is to restore.
 #if defined(__x86_64__)
-/// Lets numbers below 2^-126 count as zero, on the way in and out, as they do for the instruction of bf16; returns what
-/// `martlet_end_flushing` is to restore.
-static inline unsigned martlet_begin_flushing(void) {
+static inline unsigned long martlet_begin_flushing(void) {
     const unsigned before = __builtin_ia32_stmxcsr();
     __builtin_ia32_ldmxcsr(before | 0x8040);
     return before;
 }
 
-static inline void martlet_end_flushing(unsigned before) { __builtin_ia32_ldmxcsr(before); }
+static inline void martlet_end_flushing(unsigned long before) { __builtin_ia32_ldmxcsr((unsigned)before); }
+#elif defined(__aarch64__)
+static inline unsigned long martlet_begin_flushing(void) {
+    unsigned long before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | 1ul << 24));
+    return before;
+}
+
+static inline void martlet_end_flushing(unsigned long before) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(before));
+}
 #endif
 
 /// `pack_tile` by way of a `narrow`.

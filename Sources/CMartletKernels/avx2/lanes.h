@@ -6,6 +6,8 @@
 
 #include <immintrin.h>
 
+#include "bytes.h"
+
 #define MARTLET_TARGET "avx2,fma,f16c"
 #pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
@@ -72,7 +74,7 @@ MARTLET_INLINE lanes broadcast(const float *x) {
 }
 
 /// Sixteen signed bytes.
-MARTLET_INLINE lanes from_bytes(__m128i bytes) {
+MARTLET_INLINE lanes from_bytes(row_bytes bytes) {
     return (lanes){
         _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
         _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes)))};

@@ -6,6 +6,8 @@
 
 #include <immintrin.h>
 
+#include "../avx2/bytes.h"
+
 #define MARTLET_TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma,f16c"
 #pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
@@ -55,7 +57,7 @@ MARTLET_INLINE lanes minus(lanes a, lanes b) {
 MARTLET_INLINE lanes broadcast(const float *x) { return (lanes){_mm512_set1_ps(*x)}; }
 
 /// Sixteen signed bytes.
-MARTLET_INLINE lanes from_bytes(__m128i bytes) { return (lanes){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
+MARTLET_INLINE lanes from_bytes(row_bytes bytes) { return (lanes){_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))}; }
 
 // MARK: Integers
 

@@ -329,7 +329,7 @@ typedef void martlet_add_fn(const float *y, float *x, size_t count);
 
 /// The kernels of one instruction set.
 typedef struct martlet_kernel_table {
-    /// "scalar", "avx2", "avxvnni", "avx512", "avx512bf16".
+    /// "scalar", "avx2", "avxvnni", "avx512", "avx512bf16", "neon".
     const char *name;
 
     // Conversion, panels, products.

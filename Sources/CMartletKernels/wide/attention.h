@@ -7,9 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "../avx2/exponential.h"
-#include "../avx2/reduction.h"
-
 #pragma clang assume_nonnull begin
 
 enum {
@@ -54,12 +51,11 @@ typedef struct {
 
 static size_t size_of(martlet_dtype dtype) { return dtype == MARTLET_F32 ? 4 : 2; }
 
-static __m256 load_8(martlet_dtype dtype, const void *x) {
+static inline eight load_8(martlet_dtype dtype, const void *x) {
     switch (dtype) {
-    case MARTLET_F16: return _mm256_cvtph_ps(_mm_loadu_si128(x));
-    case MARTLET_BF16:
-        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(x)), 16));
-    default: return _mm256_loadu_ps(x);
+    case MARTLET_F16: return load_8_f16(x);
+    case MARTLET_BF16: return load_8_bf16(x);
+    default: return load_8_f32(x);
     }
 }
 
@@ -69,28 +65,8 @@ static void copy_keys(
     const size_t whole = count / 8 * 8;
     const size_t size = size_of(dtype);
     for (size_t d = 0; d < dimension; d++, source += source_stride * size, keys += TILE) {
-        for (size_t j = 0; j < whole; j += 8) _mm256_storeu_ps(keys + j, load_8(dtype, source + j * size));
+        for (size_t j = 0; j < whole; j += 8) store_8(keys + j, load_8(dtype, source + j * size));
         if (whole < count) martlet_widen_scalar(dtype, source + whole * size, keys + whole, count - whole);
-    }
-}
-
-/// y[column][row] = x[row][column] of 8 x 8.
-static void transpose_8(const float *x, size_t x_stride, float *y, size_t y_stride) {
-    __m256 a[8], b[8];
-    for (size_t i = 0; i < 8; i++) a[i] = _mm256_loadu_ps(x + i * x_stride);
-    for (size_t i = 0; i < 8; i += 2) {
-        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
-        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
-    }
-    for (size_t i = 0; i < 8; i += 4) {
-        a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
-        a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xEE);
-        a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
-        a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xEE);
-    }
-    for (size_t i = 0; i < 4; i++) {
-        _mm256_storeu_ps(y + i * y_stride, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
-        _mm256_storeu_ps(y + (i + 4) * y_stride, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
     }
 }
 
@@ -126,7 +102,7 @@ static void copy_tile(const martlet_attention *a, attending *now, size_t first, 
         }
         for (size_t j = 0; j < run; j++) {
             float *target = now->values + (done + j) * now->dimension;
-            martlet_widen_avx2(a->dtype, values + j * a->value_stride * size, target, now->dimension);
+            MARTLET_WIDEN(a->dtype, values + j * a->value_stride * size, target, now->dimension);
         }
         done += run;
     }
@@ -161,10 +137,10 @@ static void ask_for(const martlet_attention *a, tile wanted) {
     const size_t key_bytes = a->key_dimension_stride * size, value_bytes = a->value_stride * size;
     for (size_t half = 0; half < TILE / 16; half++) {
         const char *keys = wanted.keys[half], *values = wanted.values[half];
-        for (size_t d = 0; d < a->dimension; d++) _mm_prefetch(keys + d * key_bytes, _MM_HINT_T0);
+        for (size_t d = 0; d < a->dimension; d++) __builtin_prefetch(keys + d * key_bytes);
         for (size_t j = 0; j < 16; j++) {
             for (size_t i = 0; i < a->dimension * size; i += 64) {
-                _mm_prefetch(values + j * value_bytes + i, _MM_HINT_T0);
+                __builtin_prefetch(values + j * value_bytes + i);
             }
         }
     }
@@ -210,24 +186,19 @@ MARTLET_INLINE void score(
 /// Turns the first `count` scores of a query into weights, the others into 0; returns what its output so far is to
 /// be multiplied by.
 static float weigh(attending *now, size_t query, size_t count, float *scores) {
-    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    __m256 s[TILE / 8], in[TILE / 8];
-    __m256 best = _mm256_set1_ps(now->highest[query]);
+    eight s[TILE / 8], best = fill_8(now->highest[query]);
     for (size_t k = 0; k < TILE / 8; k++) {
-        const int left = (int)count - 8 * (int)k;
-        in[k] = _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(left), lanes));
-        s[k] = _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), _mm256_loadu_ps(scores + 8 * k), in[k]);
-        // The second operand is the result where one is NaN.
-        best = _mm256_max_ps(s[k], best);
+        s[k] = first_8((int)count - 8 * (int)k, load_8_f32(scores + 8 * k), fill_8(-INFINITY));
+        best = greater_8(s[k], best);
     }
     const float maximum = martlet_maximum_of_8(best);
     const float rescale = martlet_exponential(now->highest[query] - maximum);
-    __m256 sum = _mm256_setzero_ps();
+    eight sum = fill_8(0);
     for (size_t k = 0; k < TILE / 8; k++) {
-        const __m256 e = martlet_exponential_8(_mm256_sub_ps(s[k], _mm256_set1_ps(maximum)));
-        const __m256 weights = _mm256_and_ps(e, in[k]);
-        _mm256_storeu_ps(scores + 8 * k, weights);
-        sum = _mm256_add_ps(sum, weights);
+        const eight e = martlet_exponential_8(minus_8(s[k], fill_8(maximum)));
+        const eight weights = first_8((int)count - 8 * (int)k, e, fill_8(0));
+        store_8(scores + 8 * k, weights);
+        sum = plus_8(sum, weights);
     }
     now->highest[query] = maximum;
     now->denominators[query] = now->denominators[query] * rescale + martlet_sum_of_8(sum);
@@ -268,12 +239,11 @@ MARTLET_INLINE void accumulate(
 static void accumulate_8(
     const attending *now, size_t query, size_t count, size_t d, const float weights[_Nonnull TILE], float rescale) {
     float *output = now->outputs[query] + d;
-    __m256 sum = _mm256_mul_ps(_mm256_loadu_ps(output), _mm256_set1_ps(rescale));
+    eight sum = times_8(load_8_f32(output), fill_8(rescale));
     for (size_t j = 0; j < count; j++) {
-        const __m256 value = _mm256_loadu_ps(now->values + j * now->dimension + d);
-        sum = _mm256_fmadd_ps(_mm256_broadcast_ss(weights + j), value, sum);
+        sum = times_plus_8(fill_8(weights[j]), load_8_f32(now->values + j * now->dimension + d), sum);
     }
-    _mm256_storeu_ps(output, sum);
+    store_8(output, sum);
 }
 
 /// `height` queries from `query` on over the first `count` positions of the tile.

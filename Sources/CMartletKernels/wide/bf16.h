@@ -55,7 +55,7 @@ MARTLET_INLINE void multiply_tile(
         pairs w[PANELS];
 #pragma clang loop unroll(full)
         for (size_t p = 0; p < panels; p++) {
-            _mm_prefetch(from + p * bytes + 2 * AHEAD * ROWS, _MM_HINT_T0);
+            __builtin_prefetch(from + p * bytes + 2 * AHEAD * ROWS);
             w[p] = load_pairs(from + p * bytes);
         }
 #pragma clang loop unroll(full)
@@ -85,9 +85,11 @@ MARTLET_INLINE void multiply_block(const size_t panels, size_t height, const blo
         MARTLET_HEIGHT(1);
         MARTLET_HEIGHT(2);
         MARTLET_HEIGHT(3);
+#if MARTLET_BLOCK > 3
         MARTLET_HEIGHT(4);
         MARTLET_HEIGHT(5);
         MARTLET_HEIGHT(6);
+#endif
 #if MARTLET_BLOCK > 6
         MARTLET_HEIGHT(7);
         MARTLET_HEIGHT(8);
@@ -139,7 +141,7 @@ __attribute__((noinline)) static void multiply_all(
 void MARTLET_SET(multiply_bf16)(
     const martlet_matrix *w, size_t first, size_t last, const uint16_t *x, size_t rows, const float *_Nullable bias,
     float *y, size_t stride) {
-    const unsigned before = martlet_begin_flushing();
+    const unsigned long before = martlet_begin_flushing();
     multiply_all(w, first, last, x, rows, bias, y, stride);
     martlet_end_flushing(before);
 }

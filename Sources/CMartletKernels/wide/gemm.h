@@ -54,7 +54,7 @@ MARTLET_INLINE void multiply_tile(
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < BLOCK / 3; i++) thirds[i] = x + 3 * i * stride;
     for (size_t k = 0; k < count; k++) {
-        _mm_prefetch(ahead.start + k * step, _MM_HINT_T0);
+        __builtin_prefetch(ahead.start + k * step);
         lanes w[PANELS];
 #pragma clang loop unroll(full)
         for (size_t p = 0; p < panels; p++) w[p] = load_f32(tiles + (p * COLUMNS + k) * ROWS);

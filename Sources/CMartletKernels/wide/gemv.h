@@ -44,7 +44,7 @@ MARTLET_INLINE void add_quantized(
         lanes w[PANELS * 4];
 #pragma clang loop unroll(full)
         for (size_t p = 0; p < panels; p++) {
-            _mm_prefetch(streams[p].ahead + i * streams[p].step, _MM_HINT_T0);
+            __builtin_prefetch(streams[p].ahead + i * streams[p].step);
             take_columns(dtype, &streams[p].c, i, w + 4 * p);
         }
 #pragma clang loop unroll(full)
@@ -60,7 +60,7 @@ MARTLET_INLINE void add_plain(
         lanes w[PANELS];
 #pragma clang loop unroll(full)
         for (size_t p = 0; p < panels; p++) {
-            _mm_prefetch(streams[p].ahead + i * streams[p].step, _MM_HINT_T0);
+            __builtin_prefetch(streams[p].ahead + i * streams[p].step);
             w[p] = plain_column(dtype, streams[p].c.quants, i);
         }
         add_column(panels, height, w, 1, x + i, stride, sums);

@@ -117,7 +117,7 @@ MARTLET_INLINE void multiply_panel(
     for (size_t k = 0; k < w->columns; k += 32) {
         const columns c = open_columns(dtype, from, k);
         const char *ahead = (const char *)from + (k + AHEAD) / 32 * bytes;
-        for (size_t line = 0; line < bytes; line += 64) _mm_prefetch(ahead + line, _MM_HINT_T0);
+        for (size_t line = 0; line < bytes; line += 64) __builtin_prefetch(ahead + line);
         add_group(dtype, height, &c, 0, &x, k / 32, totals);
         if (martlet_group_columns(dtype) == 16) add_group(dtype, height, &c, 16, &x, k / 32, totals);
 #pragma clang loop unroll(full)

@@ -9,14 +9,7 @@
 enum { ROWS = MARTLET_PANEL_ROWS };
 
 /// The sixteen rows' bytes of item `index`.
-MARTLET_INLINE __m128i bytes_at(const uint8_t *items, size_t index) {
-    return _mm_loadu_si128((const __m128i *)(items + index * ROWS));
-}
-
-/// Sixteen bytes shifted right by `count`, then masked.
-MARTLET_INLINE __m128i scale_bits(__m128i bytes, size_t count, char mask) {
-    return _mm_and_si128(_mm_srl_epi16(bytes, _mm_cvtsi32_si128((int)count)), _mm_set1_epi8(mask));
-}
+MARTLET_INLINE row_bytes bytes_at(const uint8_t *items, size_t index) { return load_row_bytes(items + index * ROWS); }
 
 /// 32 columns of a panel. What the fields hold depends on the type.
 typedef struct columns {
@@ -35,14 +28,14 @@ typedef struct columns {
 /// d * scale and dmin * minimum of sub-block `j` of a Q4_K or Q5_K block, both exact.
 MARTLET_INLINE void open_scales_k4(const uint8_t *block, size_t j, columns *c) {
     const uint8_t *packed = block + 4 * ROWS;
-    __m128i scale, minimum;
+    row_bytes scale, minimum;
     if (j < 4) {
-        scale = scale_bits(bytes_at(packed, j), 0, 63);
-        minimum = scale_bits(bytes_at(packed, j + 4), 0, 63);
+        scale = bits_of_bytes(bytes_at(packed, j), 0, 63);
+        minimum = bits_of_bytes(bytes_at(packed, j + 4), 0, 63);
     } else {
-        const __m128i last = bytes_at(packed, j + 4);
-        scale = _mm_or_si128(scale_bits(last, 0, 15), _mm_slli_epi16(scale_bits(bytes_at(packed, j - 4), 6, 3), 4));
-        minimum = _mm_or_si128(scale_bits(last, 4, 15), _mm_slli_epi16(scale_bits(bytes_at(packed, j), 6, 3), 4));
+        const row_bytes last = bytes_at(packed, j + 4);
+        scale = joined_bytes(bits_of_bytes(last, 0, 15), bits_of_bytes(bytes_at(packed, j - 4), 6, 3));
+        minimum = joined_bytes(bits_of_bytes(last, 4, 15), bits_of_bytes(bytes_at(packed, j), 6, 3));
     }
     c->scale = times(load_f16(block), from_bytes(scale));
     c->other = times(load_f16(block + 2 * ROWS), from_bytes(minimum));

@@ -186,7 +186,7 @@ __attribute__((noinline)) static void attend(const martlet_short_attention *a, u
 }
 
 void MARTLET_SET(short_attention)(const martlet_short_attention *a, uint16_t *scratch) {
-    const unsigned before = martlet_begin_flushing();
+    const unsigned long before = martlet_begin_flushing();
     attend(a, scratch);
     martlet_end_flushing(before);
 }

@@ -92,7 +92,7 @@ extension FlagCatalogue {
             $0.model.threads = $1.count
         },
         .honours(
-            "isa", kind: .choice(["scalar", "avx2", "avxvnni", "avx512", "avx512bf16"]),
+            "isa", kind: .choice(["scalar", "avx2", "avxvnni", "avx512", "avx512bf16", "neon"]),
             means: "Instruction set of the kernels", standard: "the best of this CPU"
         ) {
             $0.instructionSet = $1.text

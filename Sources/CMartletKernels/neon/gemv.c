@@ -1,0 +1,11 @@
+/// Products of one or two rows of activations: wide/gemv.h.
+#include "../kernels.h"
+
+#if defined(__aarch64__)
+#include "lanes.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+#define MARTLET_SET(name) martlet_##name##_neon
+#include "../wide/gemv.h"
+#endif
