@@ -65,9 +65,9 @@ static void unpack_cases(const martlet_matrix *w) {
 static void multiply_case(const martlet_matrix *w, size_t rows, bool has_bias) {
     const size_t columns = w->columns, stride = w->rows + ROOM, panels = (w->rows + 15) / 16;
     float *x = memory(rows * (columns + 1) * 4), *bias = memory(w->rows * 4);
-    const size_t apart = martlet_bf16_row_stride(columns);
+    const size_t apart = martlet_bf16_row_stride(columns), bytes = rows * martlet_int8_row_bytes(columns);
     uint16_t *rounded = memory(rows * apart * 2);
-    void *quantized[2] = {memory(rows * martlet_int8_row_bytes(columns)), memory(rows * martlet_int8_row_bytes(columns))};
+    void *quantized[2] = {memory(bytes), memory(bytes)};
     fill(x, rows * (columns + 1));
     fill(bias, w->rows);
     const float *b = has_bias ? bias : NULL;
@@ -126,7 +126,8 @@ static void quantize_case(size_t rows, size_t columns) {
 
 void product_cases(void) {
     static const size_t heights[] = {1, 5, 16, 17, 49};
-    static const size_t plain[] = {1, 3, 31, 257, 300}, small[] = {32, 96, 288, 32, 64}, large[] = {256, 512, 256, 256, 512};
+    static const size_t plain[] = {1, 3, 31, 257, 300}, small[] = {32, 96, 288, 32, 64};
+    static const size_t large[] = {256, 512, 256, 256, 512};
     static const size_t rows[] = {1, 2, 3, 4, 5, 6, 7, 9, 13};
     for (martlet_dtype dtype = MARTLET_F32; dtype < TYPES; dtype++) {
         for (size_t i = 0; i < 5; i++) {
