@@ -30,6 +30,7 @@ martlet_gelu_fn martlet_gelu_scalar;
 martlet_rotary_table_fn martlet_rotary_table_scalar;
 martlet_rotate_fn martlet_rotate_scalar;
 martlet_store_fn martlet_store_scalar;
+martlet_store_int8_fn martlet_store_int8_scalar;
 martlet_attention_fn martlet_attention_scalar;
 martlet_pack_tile_fn martlet_pack_tile_scalar;
 martlet_short_attention_fn martlet_short_attention_scalar;

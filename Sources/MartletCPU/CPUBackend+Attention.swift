@@ -29,7 +29,9 @@ extension CPUBackend {
                         keys: cache.key(layer: layer, block: 0, head: unit.keyValueHead, slot: 0),
                         values: cache.value(layer: layer, block: 0, head: unit.keyValueHead, slot: 0),
                         blocks: blocks, block_size: cache.blockSize, block_bytes: cache.blockBytes, key_stride: 1,
-                        key_dimension_stride: cache.blockSize, value_stride: heads.dimension))
+                        key_dimension_stride: cache.blockSize, value_stride: heads.dimension,
+                        key_scales: cache.keyScale(layer: layer, block: 0, head: unit.keyValueHead, slot: 0),
+                        value_scales: cache.valueScale(layer: layer, block: 0, head: unit.keyValueHead, slot: 0)))
             }
         }
     }
@@ -67,7 +69,8 @@ extension CPUBackend {
                         rows: min(grain, queries.count - first), heads: 1, dimension: heads.dimension,
                         positions: fused.rows, causal: false, scale: scale(heads), dtype: MARTLET_F32, keys: keys,
                         values: keys + heads.keyValueWidth, blocks: block, block_size: fused.rows, block_bytes: 0,
-                        key_stride: fused.stride, key_dimension_stride: 1, value_stride: fused.stride))
+                        key_stride: fused.stride, key_dimension_stride: 1, value_stride: fused.stride,
+                        key_scales: nil, value_scales: nil))
             }
         }
     }

@@ -91,6 +91,17 @@ extension CPUBackend {
         for head in 0..<cache.heads.keyValueCount {
             let key = row + head * dimension
             let value = key + cache.heads.keyValueWidth
+            if let keyScale = cache.keyScale(layer: layer, block: block, head: head, slot: slot),
+                let valueScale = cache.valueScale(layer: layer, block: block, head: head, slot: slot)
+            {
+                let keys = cache.key(layer: layer, block: block, head: head, slot: slot)
+                let values = cache.value(layer: layer, block: block, head: head, slot: slot)
+                keyScale.pointee = kernels.table.pointee.store_int8(
+                    key, keys.assumingMemoryBound(to: Int8.self), cache.blockSize, dimension)
+                valueScale.pointee = kernels.table.pointee.store_int8(
+                    value, values.assumingMemoryBound(to: Int8.self), 1, dimension)
+                continue
+            }
             kernels.table.pointee.store(
                 cache.dtype.kernelType, key, cache.key(layer: layer, block: block, head: head, slot: slot),
                 cache.blockSize, dimension)

@@ -3,7 +3,8 @@ import MartletTensor
 extension CPUBackend {
     /// Keys and values of every layer in blocks: [layer][block][keys, values][head]. Keys of a head lie transposed
     /// in their block, [dimension][slot], so that scores of neighbouring positions are one vector; values lie
-    /// [slot][dimension]. What a slot holds before it is stored is undefined.
+    /// [slot][dimension]. A cache of q8_0 holds signed bytes, and behind a block's values the scales of its keys and
+    /// of its values, [keys, values][head][slot] in f32. What a slot holds before it is stored is undefined.
     package final class KVCache {
         package let heads: AttentionHeads
         package let layers: Int
@@ -14,19 +15,23 @@ extension CPUBackend {
         private let elementBytes: Int
         /// Of the keys, or of the values, of one head in one block.
         private let headBytes: Int
+        private let scaleOffset: Int
         /// From one block of a layer to the next.
         let blockBytes: Int
 
         init(
             layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType
         ) throws(MemoryError) {
-            precondition(!dtype.isQuantized, "the cache of this backend is f32, f16 or bf16")
+            precondition(!dtype.isQuantized || dtype == .q8_0, "a cache is f32, f16, bf16 or q8_0")
             precondition(layers > 0 && blockCount >= 0 && blockSize > 0, "an empty cache")
             (self.heads, self.layers, self.blockCount) = (heads, layers, blockCount)
             (self.blockSize, self.dtype) = (blockSize, dtype)
-            elementBytes = dtype.blockBytes
+            elementBytes = dtype.isQuantized ? 1 : dtype.blockBytes
             headBytes = blockSize * heads.dimension * elementBytes
-            blockBytes = 2 * heads.keyValueCount * headBytes
+            // Where the scales begin, aligned to theirs.
+            scaleOffset = (2 * heads.keyValueCount * headBytes + 3) / 4 * 4
+            let scaleCount = dtype.isQuantized ? 2 * heads.keyValueCount * blockSize : 0
+            blockBytes = scaleOffset + scaleCount * MemoryLayout<Float>.stride
             let (blocks, tooMany) = layers.multipliedReportingOverflow(by: blockCount)
             let (bytes, tooLarge) = blocks.multipliedReportingOverflow(by: blockBytes)
             guard !tooMany, !tooLarge else { throw MemoryError(byteCount: .max) }
@@ -42,6 +47,18 @@ extension CPUBackend {
         func value(layer: Int, block: Int, head: Int, slot: Int) -> UnsafeMutableRawPointer {
             keys(layer: layer, block: block, head: heads.keyValueCount + head)
                 + slot * heads.dimension * elementBytes
+        }
+
+        /// The scale of the key at a slot; those of other slots are adjacent. nil for plain types.
+        func keyScale(layer: Int, block: Int, head: Int, slot: Int) -> UnsafeMutablePointer<Float>? {
+            guard dtype.isQuantized else { return nil }
+            let scales = memory.start + (layer * blockCount + block) * blockBytes + scaleOffset
+            return scales.assumingMemoryBound(to: Float.self) + head * blockSize + slot
+        }
+
+        /// The same of the value.
+        func valueScale(layer: Int, block: Int, head: Int, slot: Int) -> UnsafeMutablePointer<Float>? {
+            keyScale(layer: layer, block: block, head: heads.keyValueCount + head, slot: slot)
         }
 
         private func keys(layer: Int, block: Int, head: Int) -> UnsafeMutableRawPointer {

@@ -31,3 +31,8 @@ struct CachePlan {
 
     private func blocks(_ tokens: Int) -> Int { (tokens + options.blockSize - 1) / options.blockSize }
 }
+
+extension DType {
+    /// What a KV cache of this type is called: its 8 bits have scales of their own.
+    var cacheName: String { self == .q8_0 ? "INT8" : rawValue }
+}

@@ -23,10 +23,13 @@ package struct ModelFootprint: Sendable, Equatable {
         }
     }
 
-    /// KV cache of one position over all layers, in bytes.
+    /// KV cache of one position over all layers, in bytes. A cache of q8_0 has a byte an element and an f32 scale for
+    /// every head's key and value.
     package func cacheBytesPerToken(_ dtype: DType) -> Int {
         let decoder = configuration.decoder
-        return decoder.layerCount * 2 * decoder.heads.keyValueWidth * dtype.blockBytes / dtype.blockElements
+        let scales = dtype.isQuantized ? 4 * decoder.heads.keyValueCount : 0
+        let elementBytes = dtype.isQuantized ? 1 : dtype.blockBytes
+        return decoder.layerCount * 2 * (decoder.heads.keyValueWidth * elementBytes + scales)
     }
 
     /// Scratch of a step of `rows` rows, in bytes of f32: what TextDecoder allocates.

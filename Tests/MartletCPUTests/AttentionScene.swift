@@ -93,7 +93,17 @@ struct AttentionScene {
             backend.rotate(
                 x, headCount: heads.queryCount + heads.keyValueCount, dimension: heads.dimension, table: table,
                 pairing: Self.rotary.pairing)
-            return Self.attention(backend.read(x), heads: heads, isCausal: true) { rounded($0) }
+            return Self.attention(backend.read(x), heads: heads, isCausal: true) { stored($0) }
+        }
+    }
+
+    /// Rows [rows, fusedWidth] as the cache has their keys and values.
+    private func stored(_ rows: [Float]) -> [Double] {
+        guard dtype == .q8_0 else { return rows.map(rounded) }
+        // Heads lie one after the other.
+        return stride(from: 0, to: rows.count, by: heads.dimension).flatMap { first in
+            let head = rows[first..<first + heads.dimension], magnitude = head.map(abs).max() ?? 0
+            return head.map { Double(($0 * (127 / magnitude)).rounded(.toNearestOrEven)) * Double(magnitude / 127) }
         }
     }
 
@@ -106,13 +116,13 @@ struct AttentionScene {
         }
     }
 
-    /// Softmax attention of rows [rows, fusedWidth] over each other; `rounded` is what the cache makes of a number.
+    /// Softmax attention of rows [rows, fusedWidth] over each other; `stored` is what the cache makes of them.
     static func attention(
-        _ fused: [Float], heads: AttentionHeads, isCausal: Bool, rounded: (Float) -> Double
+        _ fused: [Float], heads: AttentionHeads, isCausal: Bool, stored: ([Float]) -> [Double]
     ) -> [Double] {
         let rows = fused.count / heads.fusedWidth
         let group = heads.queryCount / heads.keyValueCount
-        let keys = fused.map(rounded)
+        let keys = stored(fused)
         var result: [Double] = []
         for row in 0..<rows {
             for head in 0..<heads.queryCount {

@@ -8,7 +8,7 @@ import Testing
 @Suite struct AttentionTests {
     static let heads = AttentionHeads(queryCount: 6, keyValueCount: 2, dimension: 16)
 
-    @Test(arguments: CPUKernels.available, [DType.f32, .f16, .bf16])
+    @Test(arguments: CPUKernels.available, [DType.f32, .f16, .bf16, .q8_0])
     func matchesDoubles(isa: String, dtype: DType) throws {
         let scene = AttentionScene(heads: Self.heads, lengths: [1, 33, 70], dtype: dtype)
         let result = try scene.run(isa: isa, threads: 2, chunk: 100)
@@ -16,11 +16,14 @@ import Testing
         for (values, expected) in zip(result, truth) { #expect(values.error(from: expected) < 1e-6) }
     }
 
-    @Test(arguments: CPUKernels.available, [1, 7, 16])
-    func chunksChangeNoBit(isa: String, chunk: Int) throws {
-        let scene = AttentionScene(heads: Self.heads, lengths: [5, 65, 34], dtype: .f16)
+    @Test(arguments: CPUKernels.available, [DType.f16, .q8_0])
+    func chunksChangeNoBit(isa: String, dtype: DType) throws {
+        let scene = AttentionScene(heads: Self.heads, lengths: [5, 65, 34], dtype: dtype)
         let whole = try scene.run(isa: isa, threads: 1, chunk: 100)
-        #expect(try scene.run(isa: isa, threads: 1, chunk: chunk).map(\.bitPatterns) == whole.map(\.bitPatterns))
+        for chunk in [1, 7, 16] {
+            let parts = try scene.run(isa: isa, threads: 1, chunk: chunk)
+            #expect(parts.map(\.bitPatterns) == whole.map(\.bitPatterns), "chunks of \(chunk)")
+        }
     }
 
     @Test(arguments: CPUKernels.available, [2, 3])
@@ -34,9 +37,9 @@ import Testing
         }
     }
 
-    @Test(arguments: CPUKernels.available)
-    func blocksMayLieAnywhere(isa: String) throws {
-        let scene = AttentionScene(heads: Self.heads, lengths: [37, 50], dtype: .f32)
+    @Test(arguments: CPUKernels.available, [DType.f32, .q8_0])
+    func blocksMayLieAnywhere(isa: String, dtype: DType) throws {
+        let scene = AttentionScene(heads: Self.heads, lengths: [37, 50], dtype: dtype)
         let first = try scene.run(isa: isa, threads: 1, chunk: 20)
         for (seed, blockSize) in [(UInt64(7), 16), (8, 16), (9, 5), (10, 1), (11, 48)] {
             let other = try scene.run(isa: isa, threads: 1, chunk: 20, blockSize: blockSize, blockSeed: seed)
@@ -54,7 +57,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [(3, 3, 128), (6, 2, 20), (16, 2, 64), (5, 1, 8)], [DType.f32, .f16, .bf16])
+    @Test(arguments: [(3, 3, 128), (6, 2, 20), (16, 2, 64), (5, 1, 8)], [DType.f32, .f16, .bf16, .q8_0])
     func everyInstructionSetHasTheBitsOfScalar(shape: (Int, Int, Int), dtype: DType) throws {
         let heads = AttentionHeads(queryCount: shape.0, keyValueCount: shape.1, dimension: shape.2)
         let scene = AttentionScene(heads: heads, lengths: [35, 3], dtype: dtype)
@@ -66,9 +69,9 @@ import Testing
     }
 
     /// A row that holds NaN must not reach the rows before it, in the same tile of the same chunk.
-    @Test(arguments: CPUKernels.available)
-    func laterRowsHaveNoEffect(isa: String) throws {
-        let scene = AttentionScene(heads: Self.heads, lengths: [24], dtype: .f32)
+    @Test(arguments: CPUKernels.available, [DType.f32, .q8_0])
+    func laterRowsHaveNoEffect(isa: String, dtype: DType) throws {
+        let scene = AttentionScene(heads: Self.heads, lengths: [24], dtype: dtype)
         let clean = try scene.run(isa: isa, threads: 1, chunk: 24)
         var poisoned = scene
         for i in 20 * Self.heads.fusedWidth..<24 * Self.heads.fusedWidth { poisoned.fused[0][i] = .nan }

@@ -10,7 +10,7 @@ import Testing
         var numbers = SeededValues(UInt64(patches))
         let fused = numbers.floats(patches * heads.fusedWidth, scale: 2)
         let result = try run(isa, heads, fused, strip: patches, threads: 2)
-        let truth = AttentionScene.attention(fused, heads: heads, isCausal: false) { Double($0) }
+        let truth = AttentionScene.attention(fused, heads: heads, isCausal: false) { $0.map(Double.init) }
         #expect(result.error(from: truth) < 1e-6)
     }
 

@@ -72,7 +72,9 @@ struct QuantizationQualityTests {
         return (values, place)
     }
 
-    private func read(_ quantization: WeightQuantization, _ activations: ActivationPrecision) throws -> Reading {
+    private func read(
+        _ quantization: WeightQuantization, _ activations: ActivationPrecision, cacheType: DType = .f32
+    ) throws -> Reading {
         let file = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "Fixtures/smollm2/llamacpp.json")
         let fixture = try JSONParser.parse(Array(Data(contentsOf: file)))
@@ -86,7 +88,8 @@ struct QuantizationQualityTests {
         var reading = Reading()
         for start in stride(from: 0, through: text.count - context, by: context) {
             let window = Array(text[start..<(start + context)]), rows = Array((context / 2)..<(context - 1))
-            let logits = try model.logits(of: Prompt(tokens: window), rows: rows, chunk: context, backend: backend)
+            let logits = try model.logits(of: Prompt(tokens: window), rows: rows, chunk: context, backend: backend,
+                cacheType: cacheType)
             for (index, row) in rows.enumerated() {
                 let (values, best) = Self.logSoftmax(Array(logits[(index * width)..<((index + 1) * width)]))
                 reading.rows.append(values)
@@ -126,6 +129,21 @@ struct QuantizationQualityTests {
                 "same first token \(plain.agreement(with: found))")
             #expect(divergence > 0 && divergence < bound)
             #expect(found.perplexity / plain.perplexity < ratio)
+        }
+    }
+
+    /// Keys and values are rounded, weights and activations are not: what is measured is the cache alone.
+    @Test func smallCachesSayNearlyTheSame() throws {
+        let whole = try read(.none, .f32)
+        print("SmolLM2, f32 cache: perplexity \(whole.perplexity)")
+        for (cacheType, bound) in [(DType.f16, 1e-5), (.bf16, 1e-3), (.q8_0, 1e-2)] {
+            let found = try read(.none, .f32, cacheType: cacheType)
+            let divergence = whole.divergence(of: found)
+            print(
+                "SmolLM2, \(cacheType) cache: perplexity \(found.perplexity), divergence \(divergence),",
+                "same first token \(whole.agreement(with: found))")
+            #expect(divergence > 0 && divergence < bound)
+            #expect(found.perplexity / whole.perplexity < 1 + bound)
         }
     }
 }

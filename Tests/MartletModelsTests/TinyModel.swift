@@ -103,8 +103,10 @@ struct TinyModel {
             workload: RunnerWorkload(ModelFootprint(configuration), visionStripRows: VisionTower<B>.stripRows))
     }
 
-    /// Logits of some `rows` of a prompt, prefilled in chunks over scattered blocks of an f32 cache.
-    func logits<B: Backend>(of prompt: Prompt, rows: [Int], chunk: Int, backend: B) throws -> [Float] {
+    /// Logits of some `rows` of a prompt, prefilled in chunks over scattered blocks of a cache, f32 unless told.
+    func logits<B: Backend>(
+        of prompt: Prompt, rows: [Int], chunk: Int, backend: B, cacheType: DType = .f32
+    ) throws -> [Float] {
         let decoder = try decoder(backend, maxRows: max(chunk, 1)), tower = try tower(backend)
         var embeddings: [Activation<B.Storage>] = []
         for placed in prompt.images {
@@ -123,7 +125,7 @@ struct TinyModel {
         let blockCount = (prompt.tokens.count + 15) / 16
         let cache = try backend.makeKVCache(
             layers: configuration.decoder.layerCount, heads: configuration.decoder.heads, blockCount: blockCount,
-            blockSize: 16, dtype: .f32)
+            blockSize: 16, dtype: cacheType)
         let blocks = (0..<blockCount).map { Int32(($0 * 7 + 3) % blockCount) }
         let table = Set(blocks).count == blockCount ? blocks : (0..<Int32(blockCount)).reversed()
         let sequence = SequencePositions(images: spans)

@@ -103,6 +103,7 @@ static void elementwise(void) {
         COUNT(name, table->store(half[i], x, y, 1, COLUMNS));
     }
     fill(x, MOST);
+    COUNT("store_int8", table->store_int8(x, (int8_t *)y, 16, DIMENSION));
     COUNT("add", table->add(y, x, COLUMNS));
     COUNT("rms_norm", table->rms_norm(x, COLUMNS, weight, 1e-5f, y, COLUMNS, TOKENS, COLUMNS));
     COUNT("add_rms_norm", table->add_rms_norm(x, COLUMNS, weight, 1e-5f, y, COLUMNS, TOKENS, COLUMNS));
@@ -115,11 +116,12 @@ static void elementwise(void) {
 }
 
 /// Attention of one decoded token and of a prefill, over keys that lie [dimension][slot] and values [slot][dimension].
-static void attention(void) {
+static void attention(martlet_dtype dtype, size_t bytes, const char *name) {
     enum { BLOCK = 16, BLOCKS = POSITIONS / BLOCK + 1 };
     float *queries = memory(MOST * sizeof *queries), *output = memory(MOST * sizeof *output);
     float *scratch = memory(martlet_attention_scratch(DIMENSION) * sizeof *scratch);
-    uint16_t *keys = memory(BLOCKS * BLOCK * DIMENSION * 2), *values = memory(BLOCKS * BLOCK * DIMENSION * 2);
+    void *keys = memory(BLOCKS * BLOCK * DIMENSION * bytes), *values = memory(BLOCKS * BLOCK * DIMENSION * bytes);
+    float *scales = memory(BLOCKS * BLOCK * DIMENSION * bytes);
     int32_t blocks[BLOCKS];
     for (int32_t i = 0; i < BLOCKS; i++) blocks[i] = i;
     fill(queries, MOST);
@@ -127,12 +129,15 @@ static void attention(void) {
         const martlet_attention scene = {
             .queries = queries, .query_stride = HEADS * DIMENSION, .output = output,
             .output_stride = HEADS * DIMENSION, .rows = rows, .heads = HEADS, .dimension = DIMENSION,
-            .positions = POSITIONS, .causal = true, .scale = 0.125f, .dtype = MARTLET_F16, .keys = keys,
-            .values = values, .blocks = blocks, .block_size = BLOCK, .block_bytes = BLOCK * DIMENSION * 2,
-            .key_stride = 1, .key_dimension_stride = BLOCK, .value_stride = DIMENSION};
-        COUNT(rows == 1 ? "attention by 1" : "attention by 8", table->attention(&scene, scratch));
+            .positions = POSITIONS, .causal = true, .scale = 0.125f, .dtype = dtype, .keys = keys,
+            .values = values, .blocks = blocks, .block_size = BLOCK, .block_bytes = BLOCK * DIMENSION * bytes,
+            .key_stride = 1, .key_dimension_stride = BLOCK, .value_stride = DIMENSION, .key_scales = scales,
+            .value_scales = scales};
+        char full[64];
+        snprintf(full, sizeof full, "%s by %zu", name, rows);
+        COUNT(full, table->attention(&scene, scratch));
     }
-    free(queries), free(output), free(scratch), free(keys), free(values);
+    free(queries), free(output), free(scratch), free(keys), free(values), free(scales);
 }
 
 static void choice(void) {
@@ -162,7 +167,8 @@ int main(int count, char **arguments) {
     }
     products();
     elementwise();
-    attention();
+    attention(MARTLET_F16, 2, "attention");
+    attention(MARTLET_Q8_0, 1, "attention int8");
     choice();
     return 0;
 }

@@ -7,14 +7,18 @@ typedef struct scene {
     bool causal;
 } scene;
 
-static size_t size_of(martlet_dtype dtype) { return dtype == MARTLET_F32 ? 4 : 2; }
+static size_t size_of(martlet_dtype dtype) { return dtype == MARTLET_F32 ? 4 : dtype == MARTLET_Q8_0 ? 1 : 2; }
 
-/// Random numbers of a plain type, NaN among those that no query reaches.
+/// Random numbers of a plain type, or bytes.
 static void *make_values(martlet_dtype dtype, size_t count) {
     float *values = memory(count * 4);
     void *stored = memory(count * size_of(dtype));
     fill(values, count);
-    truth->narrow(dtype, values, stored, count);
+    if (dtype == MARTLET_Q8_0) {
+        for (size_t i = 0; i < count; i++) ((int8_t *)stored)[i] = (int8_t)(values[i] * 127);
+    } else {
+        truth->narrow(dtype, values, stored, count);
+    }
     free(values);
     return stored;
 }
@@ -36,10 +40,14 @@ static void run_both(const martlet_attention *asked, output y, const char *kind)
 /// Keys [dimension][slot] and values [slot][dimension] in blocks that lie in no order.
 static void cache_case(scene s) {
     const size_t last = s.positions + (s.causal ? s.rows - 1 : 0), used = (last + s.block_size - 1) / s.block_size;
-    const size_t each = s.block_size * s.dimension, bytes = 2 * each * size_of(s.dtype);
+    const size_t each = s.block_size * s.dimension, bytes = (2 * each * size_of(s.dtype) + 3) / 4 * 4;
     float *queries = memory(s.rows * (s.heads * s.dimension + 1) * 4);
     fill(queries, s.rows * (s.heads * s.dimension + 1));
-    char *cache = make_values(s.dtype, 2 * each * (used + 1));
+    const size_t count = (used + 1) * bytes / size_of(s.dtype);
+    char *cache = make_values(s.dtype, count);
+    // The scales of a block's keys, then of its values, as far apart as blocks are.
+    float *scales = memory((used + 1) * bytes + 2 * s.block_size * sizeof *scales);
+    fill(scales, ((used + 1) * bytes / 4 + 2 * s.block_size));
     int32_t *order = memory(used * sizeof *order);
     for (size_t i = 0; i < used; i++) order[i] = (int32_t)(used - i);
     const martlet_attention asked = {
@@ -47,9 +55,9 @@ static void cache_case(scene s) {
         .rows = s.rows, .heads = s.heads, .dimension = s.dimension, .positions = s.positions, .causal = s.causal,
         .scale = 4, .dtype = s.dtype, .keys = cache, .values = cache + each * size_of(s.dtype), .blocks = order,
         .block_size = s.block_size, .block_bytes = bytes, .key_stride = 1, .key_dimension_stride = s.block_size,
-        .value_stride = s.dimension};
+        .value_stride = s.dimension, .key_scales = scales, .value_scales = scales + s.block_size};
     run_both(&asked, make_output(s.rows * asked.output_stride * 4), s.causal ? "causal" : "over all");
-    free(queries), free(cache), free(order);
+    free(queries), free(cache), free(order), free(scales);
 }
 
 /// f32 keys and values [position][dimension], as a picture has them.
@@ -100,19 +108,21 @@ void attention_cases(void) {
     static const size_t dimensions[] = {8, 12, 24, 64, 128}, positions[] = {1, 2, 15, 16, 17, 31, 32, 33, 70};
     static const size_t rows[] = {1, 2, 5, 11}, sizes[] = {16, 5};
     size_t index = 0;
-    for (martlet_dtype dtype = MARTLET_F32; dtype <= MARTLET_BF16; dtype++) {
+    static const martlet_dtype types[] = {MARTLET_F32, MARTLET_F16, MARTLET_BF16, MARTLET_Q8_0};
+    for (size_t type = 0; type < 4; type++) {
         for (size_t d = 0; d < 5; d++) {
             for (size_t p = 0; p < 9; p++, index++) {
                 for (size_t r = 0; r < 4; r++) {
                     // Heads, sizes of blocks and masks take turns.
                     const size_t heads = r == 0 ? 1 + index % 9 : 1 + index % 3, size = sizes[(index + r) % 2];
-                    cache_case((scene){dtype, dimensions[d], rows[r], heads, positions[p], size, index % 5 != 0});
+                    const bool causal = index % 5 != 0;
+                    cache_case((scene){types[type], dimensions[d], rows[r], heads, positions[p], size, causal});
                 }
             }
         }
     }
     // More queries than are kept at once.
-    cache_case((scene){MARTLET_F16, 24, 45, 3, 20, 16, true});
+    for (size_t type = 0; type < 4; type++) cache_case((scene){types[type], 24, 45, 3, 20, 16, true});
     for (size_t d = 0; d < 5; d++) {
         for (size_t p = 0; p < 9; p++) picture_case(dimensions[d], 1 + 4 * (p % 3), positions[p]);
         for (size_t p = 0; p < 9; p++) short_case(16 * (d + 1), 1 + 12 * p, 2 * positions[p] + 1);

@@ -46,6 +46,28 @@ static void store_case(martlet_dtype dtype, size_t count, size_t stride) {
     free(x);
 }
 
+/// Ordinary numbers, next to nothing, with ties, and not finite.
+static void store_int8_case(size_t count, size_t stride, size_t kind) {
+    float *x = memory(MOST * sizeof *x);
+    fill(x, MOST);
+    for (size_t i = 0; i < MOST; i++) {
+        if (kind == 1) x[i] *= 1e-37f;
+        if (kind == 2) x[i] = i % 16 == 0 ? 127 : (float)(int)(x[i] * 254) / 2;
+    }
+    if (kind == 3) x[count / 2] = next_random() % 2 ? __builtin_inff() : __builtin_nanf("");
+    output y = make_output(MOST * 5);
+    float scales[2] = {0};
+    uint32_t words[2];
+    if (!counting) {
+        scales[0] = truth->store_int8(x, (int8_t *)y.truth, stride, count);
+        scales[1] = twin->store_int8(x, (int8_t *)y.twin, stride, count);
+    }
+    memcpy(words, scales, sizeof words);
+    compare(y, "store_int8 %zu by %zu", count, stride);
+    compare_values(words[0], words[1], "store_int8 %zu by %zu: the scale", count, stride);
+    free(x);
+}
+
 /// Every half there is.
 static void widen_case(martlet_dtype dtype, size_t first, size_t count) {
     uint16_t *x = memory(HALVES * 2);
@@ -60,6 +82,12 @@ static void widen_case(martlet_dtype dtype, size_t first, size_t count) {
 }
 
 void conversion_cases(void) {
+    for (size_t i = 0; i < COUNTS; i++) {
+        for (size_t kind = 0; kind < 4 && counts[i] > 0; kind++) {
+            store_int8_case(counts[i], 1, kind);
+            store_int8_case(counts[i], 5, kind);
+        }
+    }
     for (martlet_dtype dtype = MARTLET_F32; dtype <= MARTLET_BF16; dtype++) {
         for (size_t i = 0; i < COUNTS; i++) {
             for (size_t again = 0; again < 8; again++) narrow_case(dtype, counts[i]);

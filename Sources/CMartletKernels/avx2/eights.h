@@ -19,6 +19,11 @@ static inline eight load_8_bf16(const void *p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }
 
+/// Eight signed bytes.
+static inline eight load_8_bytes(const void *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+}
+
 static inline void store_8(float *p, eight x) { _mm256_storeu_ps(p, x); }
 
 /// x in every lane.

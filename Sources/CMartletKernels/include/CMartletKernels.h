@@ -160,6 +160,10 @@ typedef void martlet_rotate_fn(
 /// y[i * stride] = x[i] as `dtype` (f32, f16, bf16), rounded to the nearest; the stride counts elements.
 typedef void martlet_store_fn(martlet_dtype dtype, const float *x, void *y, size_t stride, size_t count);
 
+/// y[i * stride] = x[i] in 8 bits; returns their scale: the greatest magnitude / 127. A quant is x * (127 / magnitude)
+/// rounded to even, as in `quantize_rows`; an infinity or a NaN among x gives the scale NaN and quants 0.
+typedef float martlet_store_int8_fn(const float *x, int8_t *y, size_t stride, size_t count);
+
 // MARK: Attention
 
 /// Positions of a tile of streaming softmax; tiles begin at position 0 (D5).
@@ -183,7 +187,7 @@ typedef struct martlet_attention {
     bool causal;
     /// Scores are (query * scale) . key.
     float scale;
-    /// Element type of keys and values: f32, f16 or bf16.
+    /// Element type of keys and values: f32, f16, bf16, or Q8_0, which here are signed bytes with scales of their own.
     martlet_dtype dtype;
     /// The key and the value at slot 0 of block 0. Position p lies in slot p % block_size of block
     /// blocks[p / block_size]; blocks are `block_bytes` apart.
@@ -197,11 +201,16 @@ typedef struct martlet_attention {
     size_t key_stride;
     size_t key_dimension_stride;
     size_t value_stride;
+    /// For bytes: the scales of the key and the value at slot 0 of block 0. Those of a block are adjacent.
+    const float *_Nullable key_scales;
+    const float *_Nullable value_scales;
 } martlet_attention;
 
 /// Streaming softmax. A score is one chain of fused multiply-adds over the dimensions; the weights of a tile are
 /// summed in 8 lanes (j % 8), then by halves; an output is one chain over the positions, rescaled once a tile. So a
-/// row's bits depend on its own query and positions only. scratch: `martlet_attention_scratch(dimension)` floats.
+/// row's bits depend on its own query and positions only. Of bytes, a score is its chain times the scale of the key,
+/// and a weight, once it is summed, is multiplied by the scale of the value.
+/// scratch: `martlet_attention_scratch(dimension)` floats.
 typedef void martlet_attention_fn(const martlet_attention *attention, float *scratch);
 
 /// Floats of scratch for heads of `dimension`.
@@ -354,6 +363,7 @@ typedef struct martlet_kernel_table {
     martlet_rotary_table_fn *rotary_table;
     martlet_rotate_fn *rotate;
     martlet_store_fn *store;
+    martlet_store_int8_fn *store_int8;
 
     // Attention, vision.
     martlet_attention_fn *attention;

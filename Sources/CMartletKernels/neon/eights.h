@@ -29,6 +29,12 @@ static inline eight load_8_bf16(const void *p) {
         vreinterpretq_f32_u32(vshll_high_n_u16(halves, 16))}};
 }
 
+/// Eight signed bytes.
+static inline eight load_8_bytes(const void *p) {
+    const int16x8_t x = vmovl_s8(vld1_s8(p));
+    return (eight){{vcvtq_f32_s32(vmovl_s16(vget_low_s16(x))), vcvtq_f32_s32(vmovl_high_s16(x))}};
+}
+
 static inline void store_8(float *p, eight x) {
     vst1q_f32(p, x.val[0]);
     vst1q_f32(p + 4, x.val[1]);

@@ -22,6 +22,7 @@ const martlet_kernel_table martlet_table_neon = {
     .rotary_table = martlet_rotary_table_scalar,
     .rotate = martlet_rotate_scalar,
     .store = martlet_store_scalar,
+    .store_int8 = martlet_store_int8_scalar,
     .attention = martlet_attention_neon,
     .pack_tile = martlet_pack_tile_scalar,
     .short_attention = martlet_short_attention_scalar,

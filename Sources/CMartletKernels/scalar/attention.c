@@ -3,12 +3,14 @@
 #include "exponential.h"
 
 #include <math.h>
+#include <string.h>
 
 #pragma STDC FP_CONTRACT OFF
 
-static size_t size_of(martlet_dtype dtype) { return dtype == MARTLET_F32 ? 4 : 2; }
+static size_t size_of(martlet_dtype dtype) { return dtype == MARTLET_F32 ? 4 : dtype == MARTLET_Q8_0 ? 1 : 2; }
 
 static float load(const martlet_attention *a, const void *x, size_t index) {
+    if (a->dtype == MARTLET_Q8_0) return ((const int8_t *)x)[index];
     float value;
     martlet_widen_scalar(a->dtype, (const char *)x + index * size_of(a->dtype), &value, 1);
     return value;
@@ -21,13 +23,22 @@ static const void *slot(const martlet_attention *a, const void *base, size_t pos
     return (const char *)base + block * a->block_bytes + offset * size_of(a->dtype);
 }
 
+/// The scale of a position's key or value, the first of which is at `base`.
+static float scale_of(const martlet_attention *a, const float *base, size_t position) {
+    const size_t block = (size_t)a->blocks[position / a->block_size];
+    const char *scales = (const char *)base + block * a->block_bytes;
+    float scale;
+    memcpy(&scale, scales + position % a->block_size * sizeof scale, sizeof scale);
+    return scale;
+}
+
 static float score(const martlet_attention *a, const float *query, size_t position) {
     const void *key = slot(a, a->keys, position, a->key_stride);
     float total = 0;
     for (size_t d = 0; d < a->dimension; d++) {
         total = fmaf(query[d] * a->scale, load(a, key, d * a->key_dimension_stride), total);
     }
-    return total;
+    return a->dtype == MARTLET_Q8_0 ? total * scale_of(a, a->key_scales, position) : total;
 }
 
 static float sum_of_weights(const float *weights, size_t count) {
@@ -59,7 +70,9 @@ static void attend(const martlet_attention *a, const float *query, size_t count,
         for (size_t d = 0; d < a->dimension; d++) y[d] *= rescale;
         for (size_t j = 0; j < tile; j++) {
             const void *value = slot(a, a->values, first + j, a->value_stride);
-            for (size_t d = 0; d < a->dimension; d++) y[d] = fmaf(weights[j], load(a, value, d), y[d]);
+            float weight = weights[j];
+            if (a->dtype == MARTLET_Q8_0) weight *= scale_of(a, a->value_scales, first + j);
+            for (size_t d = 0; d < a->dimension; d++) y[d] = fmaf(weight, load(a, value, d), y[d]);
         }
     }
     for (size_t d = 0; d < a->dimension; d++) y[d] /= denominator;

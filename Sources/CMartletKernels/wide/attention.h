@@ -29,6 +29,9 @@ typedef struct {
     /// Positions are `value_stride` apart, dimensions adjacent.
     const void *_Nonnull values[TILE / 16];
     size_t value_stride;
+    /// Of bytes, which may have been made f32 here; else NULL.
+    const float *_Nullable key_scales[TILE / 16];
+    const float *_Nullable value_scales[TILE / 16];
 } tile;
 
 /// The scratch of one call and what is known of its queries so far.
@@ -45,18 +48,34 @@ typedef struct {
     size_t counts[QUERIES];
     float highest[QUERIES];
     float denominators[QUERIES];
+    /// Of a copied tile of bytes.
+    float key_scales[TILE];
+    float value_scales[TILE];
 } attending;
 
 // MARK: Tiles
 
-static size_t size_of(martlet_dtype dtype) { return dtype == MARTLET_F32 ? 4 : 2; }
+static size_t size_of(martlet_dtype dtype) { return dtype == MARTLET_F32 ? 4 : dtype == MARTLET_Q8_0 ? 1 : 2; }
 
 static inline eight load_8(martlet_dtype dtype, const void *x) {
     switch (dtype) {
     case MARTLET_F16: return load_8_f16(x);
     case MARTLET_BF16: return load_8_bf16(x);
+    case MARTLET_Q8_0: return load_8_bytes(x);
     default: return load_8_f32(x);
     }
+}
+
+/// Elements to f32, any number of them.
+static void widen(martlet_dtype dtype, const void *x, float *y, size_t count) {
+    if (dtype != MARTLET_Q8_0) {
+        MARTLET_WIDEN(dtype, x, y, count);
+        return;
+    }
+    const int8_t *bytes = x;
+    const size_t whole = count / 8 * 8;
+    for (size_t i = 0; i < whole; i += 8) store_8(y + i, load_8_bytes(bytes + i));
+    for (size_t i = whole; i < count; i++) y[i] = bytes[i];
 }
 
 /// Keys that lie [dimension][slot]: `count` slots, to columns of `keys`.
@@ -66,7 +85,7 @@ static void copy_keys(
     const size_t size = size_of(dtype);
     for (size_t d = 0; d < dimension; d++, source += source_stride * size, keys += TILE) {
         for (size_t j = 0; j < whole; j += 8) store_8(keys + j, load_8(dtype, source + j * size));
-        if (whole < count) martlet_widen_scalar(dtype, source + whole * size, keys + whole, count - whole);
+        if (whole < count) widen(dtype, source + whole * size, keys + whole, count - whole);
     }
 }
 
@@ -102,7 +121,11 @@ static void copy_tile(const martlet_attention *a, attending *now, size_t first, 
         }
         for (size_t j = 0; j < run; j++) {
             float *target = now->values + (done + j) * now->dimension;
-            MARTLET_WIDEN(a->dtype, values + j * a->value_stride * size, target, now->dimension);
+            widen(a->dtype, values + j * a->value_stride * size, target, now->dimension);
+        }
+        if (a->dtype == MARTLET_Q8_0) {
+            memcpy(now->key_scales + done, (const char *)a->key_scales + offset + 4 * slot, 4 * run);
+            memcpy(now->value_scales + done, (const char *)a->value_scales + offset + 4 * slot, 4 * run);
         }
         done += run;
     }
@@ -110,6 +133,10 @@ static void copy_tile(const martlet_attention *a, attending *now, size_t first, 
     now->tile = (tile){
         .dtype = MARTLET_F32, .key_stride = TILE, .value_stride = now->dimension,
         .keys = {keys, keys + 16}, .values = {values, values + 16 * now->dimension}};
+    for (size_t half = 0; half < TILE / 16 && a->dtype == MARTLET_Q8_0; half++) {
+        now->tile.key_scales[half] = now->key_scales + 16 * half;
+        now->tile.value_scales[half] = now->value_scales + 16 * half;
+    }
 }
 
 /// Whether halves of tiles lie in the cache as they are read.
@@ -127,6 +154,9 @@ static tile find_tile(const martlet_attention *a, size_t first, size_t count) {
         const size_t offset = (size_t)a->blocks[position / a->block_size] * a->block_bytes;
         found.keys[half] = (const char *)a->keys + offset + slot * size;
         found.values[half] = (const char *)a->values + offset + slot * a->value_stride * size;
+        if (a->dtype != MARTLET_Q8_0) continue;
+        found.key_scales[half] = (const float *)(const void *)((const char *)a->key_scales + offset) + slot;
+        found.value_scales[half] = (const float *)(const void *)((const char *)a->value_scales + offset) + slot;
     }
     return found;
 }
@@ -151,15 +181,17 @@ MARTLET_INLINE lanes elements(const martlet_dtype dtype, const void *x, size_t i
     switch (dtype) {
     case MARTLET_F16: return load_f16((const char *)x + 2 * index);
     case MARTLET_BF16: return load_bf16((const char *)x + 2 * index);
+    case MARTLET_Q8_0: return from_bytes(load_row_bytes((const char *)x + index));
     default: return load_f32((const float *)x + index);
     }
 }
 
 // MARK: Queries
 
-/// scores[i][j] = queries[i] . keys[:, j]. `dtype`, the tile's, and `height` are constants where this is called.
+/// scores[i][j] = queries[i] . keys[:, j]. `dtype` and `has_scales`, the tile's, and `height` are constants where this
+/// is called.
 MARTLET_INLINE void score(
-    const martlet_dtype dtype, const size_t height, const attending *now, size_t query,
+    const martlet_dtype dtype, const bool has_scales, const size_t height, const attending *now, size_t query,
     float scores[_Nonnull BLOCK][TILE]) {
     const float *queries = now->queries + query * now->dimension;
     const void *left = now->tile.keys[0], *right = now->tile.keys[1];
@@ -178,8 +210,20 @@ MARTLET_INLINE void score(
     }
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < height; i++) {
-        store(scores[i], sums[i][0]);
-        store(scores[i] + 16, sums[i][1]);
+#pragma clang loop unroll(full)
+        for (size_t half = 0; half < TILE / 16; half++) {
+            if (has_scales) sums[i][half] = times(sums[i][half], load_f32(now->tile.key_scales[half]));
+            store(scores[i] + 16 * half, sums[i][half]);
+        }
+    }
+}
+
+/// weights *= the scales of the values.
+MARTLET_INLINE void scale_weights(const tile *tile, float *weights) {
+#pragma clang loop unroll(full)
+    for (size_t half = 0; half < TILE / 16; half++) {
+        float *some = weights + 16 * half;
+        store(some, times(load_f32(some), load_f32(tile->value_scales[half])));
     }
 }
 
@@ -248,11 +292,15 @@ static void accumulate_8(
 
 /// `height` queries from `query` on over the first `count` positions of the tile.
 MARTLET_INLINE void visit(
-    const martlet_dtype dtype, const size_t height, attending *now, size_t query, size_t count) {
+    const martlet_dtype dtype, const bool has_scales, const size_t height, attending *now, size_t query,
+    size_t count) {
     float weights[BLOCK][TILE];
     float rescale[BLOCK];
-    score(dtype, height, now, query, weights);
-    for (size_t i = 0; i < height; i++) rescale[i] = weigh(now, query + i, count, weights[i]);
+    score(dtype, has_scales, height, now, query, weights);
+    for (size_t i = 0; i < height; i++) {
+        rescale[i] = weigh(now, query + i, count, weights[i]);
+        if (has_scales) scale_weights(&now->tile, weights[i]);
+    }
     size_t d = 0;
     for (; d + 16 * PARTS <= now->dimension; d += 16 * PARTS) {
         accumulate(dtype, height, PARTS, now, query, count, d, weights, rescale);
@@ -264,12 +312,28 @@ MARTLET_INLINE void visit(
 }
 
 MARTLET_INLINE void visit_some(
-    const martlet_dtype dtype, size_t height, attending *now, size_t query, size_t count) {
+    const martlet_dtype dtype, const bool has_scales, size_t height, attending *now, size_t query, size_t count) {
     switch (height) {
-    case 1: visit(dtype, 1, now, query, count); break;
-    case 2: visit(dtype, 2, now, query, count); break;
-    case 3: visit(dtype, 3, now, query, count); break;
-    default: visit(dtype, 4, now, query, count); break;
+    case 1: visit(dtype, has_scales, 1, now, query, count); break;
+    case 2: visit(dtype, has_scales, 2, now, query, count); break;
+    case 3: visit(dtype, has_scales, 3, now, query, count); break;
+    default: visit(dtype, has_scales, 4, now, query, count); break;
+    }
+}
+
+/// `visit_some` of the tile that there is.
+static void visit_tile(size_t height, attending *now, size_t query, size_t count) {
+    switch (now->tile.dtype) {
+    case MARTLET_F16: visit_some(MARTLET_F16, false, height, now, query, count); break;
+    case MARTLET_BF16: visit_some(MARTLET_BF16, false, height, now, query, count); break;
+    case MARTLET_Q8_0: visit_some(MARTLET_Q8_0, true, height, now, query, count); break;
+    default:
+        if (now->tile.key_scales[0] != NULL) {
+            visit_some(MARTLET_F32, true, height, now, query, count);
+        } else {
+            visit_some(MARTLET_F32, false, height, now, query, count);
+        }
+        break;
     }
 }
 
@@ -283,13 +347,7 @@ static void visit_all(attending *now, size_t queries, size_t first) {
     for (size_t i = 0; i < queries;) {
         size_t height = 1;
         while (height < BLOCK && i + height < queries && counts[i + height] == counts[i]) height++;
-        if (counts[i] > 0) {
-            switch (now->tile.dtype) {
-            case MARTLET_F16: visit_some(MARTLET_F16, height, now, i, counts[i]); break;
-            case MARTLET_BF16: visit_some(MARTLET_BF16, height, now, i, counts[i]); break;
-            default: visit_some(MARTLET_F32, height, now, i, counts[i]); break;
-            }
-        }
+        if (counts[i] > 0) visit_tile(height, now, i, counts[i]);
         i += height;
     }
 }

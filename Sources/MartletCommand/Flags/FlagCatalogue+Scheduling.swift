@@ -37,10 +37,10 @@ extension FlagCatalogue {
             case "f16", "half", "float16": settings.model.cacheType = .f16
             case "bf16", "bfloat16": settings.model.cacheType = .bf16
             case "f32", "float32": settings.model.cacheType = .f32
+            case "int8": settings.model.cacheType = .q8_0
             default:
                 throw .notBuiltYet(
-                    "kv-cache-dtype \(value.text)",
-                    "8-bit caches come with the fast CPU engine. Use auto, f16, bf16 or f32.")
+                    "kv-cache-dtype \(value.text)", "8-bit floats are for GPUs. Use auto, f16, bf16, f32 or int8.")
             }
         },
         .honours("block-size", kind: .count(1...256), means: "Tokens of a KV block: a multiple of 16", standard: "16") {

@@ -57,7 +57,7 @@ struct BenchCommand: AsyncParsableCommand {
             let limits = local.assembly.limits
             print(
                 "\(local.assembly.files.name), \(local.assembly.threadCount) threads,",
-                "KV cache \(local.assembly.cacheType.rawValue)")
+                "KV cache \(local.assembly.cacheType.cacheName)")
             print(BenchRow.heading)
             var rows: [BenchRow] = []
             for length in lengths {

@@ -45,7 +45,7 @@ struct MemoryPlan {
             \(StartLog.parameters(footprint.parameterCount)) parameters\
             \(configuration.vision == nil ? "" : ", with a vision tower")
             Weights as stored (\(configuration.dtype.rawValue)): \(gibibytes(footprint.weightBytes)) GiB
-            KV cache (\(cacheType.rawValue)): \(footprint.cacheBytesPerToken(cacheType)) bytes a token, \
+            KV cache (\(cacheType.cacheName)): \(footprint.cacheBytesPerToken(cacheType)) bytes a token, \
             \(gibibytes(footprint.cacheBytesPerToken(cacheType) * length)) GiB for a sequence of \
             \(StartLog.grouped(length)) tokens
             Activations of a step of \(rows) rows: \(gibibytes(footprint.activationBytes(rows: rows))) GiB

@@ -21,7 +21,8 @@ struct PlanCommand: ParsableCommand {
     var model: String
     @Option(help: "Devices, e.g. 24GiB or 2x24GiB; default: this machine's free memory.") var devices: String?
     @Option(help: "Tokens of a sequence that must fit; default: the model's own limit.") var maxModelLen: String?
-    @Option(help: "Precision of the KV cache: f16, bf16 or f32; default: as the weights.") var kvCacheDtype: String?
+    @Option(help: "Precision of the KV cache: f16, bf16, f32 or int8; default: as the weights.")
+    var kvCacheDtype: String?
     @Option(help: "Rows of a step, for the activations.") var maxNumBatchedTokens = 512
 
     func run() throws {
@@ -36,10 +37,10 @@ struct PlanCommand: ParsableCommand {
         let cacheType = try kvCacheDtype.map { text -> DType in
             let words = [
                 "f16": DType.f16, "half": .f16, "float16": .f16, "bf16": .bf16, "bfloat16": .bf16, "f32": .f32,
-                "float32": .f32,
+                "float32": .f32, "int8": .q8_0,
             ]
             guard let type = words[text.lowercased()] else {
-                throw UsageError("--kv-cache-dtype: '\(text)' is none of f16, bf16, f32.")
+                throw UsageError("--kv-cache-dtype: '\(text)' is none of f16, bf16, f32, int8.")
             }
             return type
         }

@@ -84,6 +84,13 @@ import Testing
         #expect(failure(["m", "--port", "65536"]).contains("not between 0 and 65535"))
     }
 
+    @Test func cacheTypes() throws {
+        #expect(try settings("m --kv-cache-dtype auto").model.cacheType == nil)
+        #expect(try settings("m --kv-cache-dtype bfloat16").model.cacheType == .bf16)
+        #expect(try settings("m --kv-cache-dtype int8").model.cacheType == .q8_0)
+        #expect(failure(["m", "--kv-cache-dtype", "fp8"]).contains("8-bit floats"))
+    }
+
     @Test func objects() throws {
         #expect(try settings("m --limit-mm-per-prompt image=3,video=1").server.limits.images == 3)
         #expect(try settings("m --limit-mm-per-prompt.image 4").server.limits.images == 4)

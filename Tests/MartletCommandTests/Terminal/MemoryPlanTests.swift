@@ -5,10 +5,10 @@ import Testing
 @testable import MartletCommand
 
 @Suite struct MemoryPlanTests {
-    private func plan(_ devices: String, length: Int = 65536) throws -> MemoryPlan {
+    private func plan(_ devices: String, length: Int = 65536, cacheType: DType = .bf16) throws -> MemoryPlan {
         MemoryPlan(
             configuration: try Shapes.autoGLM(), devices: try DeviceList(text: devices), length: length,
-            cacheType: .bf16, rows: 512)
+            cacheType: cacheType, rows: 512)
     }
 
     @Test(arguments: [
@@ -35,6 +35,13 @@ import Testing
         // Two KV heads: a fourth device cannot halve them again.
         #expect(plan.share(storage: nil, over: 4).cacheBytesPerToken == 20480)
         #expect(plan.share(storage: .q8_0, over: 1).weightBytes * 100 / one.weightBytes == 53)
+    }
+
+    @Test func bytesHalveTheCache() throws {
+        let plan = try plan("24GiB", cacheType: .q8_0)
+        // 40 layers x 2 x 2 heads x (128 bytes and a scale).
+        #expect(plan.share(storage: nil, over: 1).cacheBytesPerToken == 40 * 2 * 2 * 132)
+        #expect(plan.text(name: "m").contains("KV cache (INT8): 21120 bytes a token"))
     }
 
     @Test func saysWhatFits() throws {
