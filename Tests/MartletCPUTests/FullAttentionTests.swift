@@ -32,7 +32,7 @@ import Testing
         var numbers = SeededValues(UInt64(patches))
         let fused = numbers.floats(patches * heads.fusedWidth, scale: 2)
         let result = try run(isa, heads, fused, strip: patches, threads: 2, activations: .bf16)
-        let truth = AttentionScene.attention(fused, heads: heads, isCausal: false) { Double($0) }
+        let truth = AttentionScene.attention(fused, heads: heads, isCausal: false) { $0.map(Double.init) }
         let error = result.error(from: truth)
         #expect(error < 1e-2 && error > 1e-5)
         let scalar = try run("scalar", heads, fused, strip: patches, threads: 1, activations: .bf16)
