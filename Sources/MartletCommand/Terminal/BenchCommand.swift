@@ -5,6 +5,7 @@ import MartletEngine
 import MartletModels
 import MartletTensor
 import MartletText
+import MartletVision
 
 /// `martlet bench`: prefill and decode speed through the whole engine.
 struct BenchCommand: AsyncParsableCommand {
@@ -13,17 +14,21 @@ struct BenchCommand: AsyncParsableCommand {
         discussion: """
             For each context length a prompt of random tokens is prefilled and --tokens tokens are decoded behind it, in
             --sequences sequences at once; medians of --repeats runs. Prefill is the tokens of all prompts over the time
-            to the last first token; decode is the tokens after the first over the time they took.
+            to the last first token; decode is the tokens after the first over the time they took. With --images each
+            prompt begins with that many made-up pictures, whose tokens count as the prompt's.
 
             EXAMPLES:
               martlet bench model.gguf
               martlet bench model.gguf --context 128,1K,4K --sequences 16 --csv bench.csv --json bench.json
+              martlet bench ./AutoGLM-Phone-9B --context 64 --images 2 --image-size 360x800
             """)
 
     @OptionGroup var model: ModelArguments
     @Option(help: "Context lengths, separated by commas.") var context = "128,512,1024"
     @Option(help: "Tokens decoded in a sequence.") var tokens = 32
     @Option(help: "Sequences at once.") var sequences = 1
+    @Option(help: "Pictures before each prompt's text.") var images = 0
+    @Option(help: "Width and height of the pictures.") var imageSize = "360x800"
     @Option(help: "Runs, of which the median counts.") var repeats = 3
     @Option(help: "Write the rows as CSV.") var csv: String?
     @Option(help: "Write the rows as JSON.") var json: String?
@@ -32,7 +37,14 @@ struct BenchCommand: AsyncParsableCommand {
         guard (2...4096).contains(tokens) else { throw ValidationError("--tokens is between 2 and 4096.") }
         guard (1...1024).contains(sequences) else { throw ValidationError("--sequences is between 1 and 1024.") }
         guard (1...101).contains(repeats) else { throw ValidationError("--repeats is between 1 and 101.") }
+        guard (0...16).contains(images) else { throw ValidationError("--images is between 0 and 16.") }
         _ = try lengths()
+        _ = try pictureSize()
+    }
+
+    private func pictureSize() throws -> PictureSize {
+        guard let size = PictureSize(imageSize) else { throw ValidationError("--image-size takes a size as 360x800.") }
+        return size
     }
 
     private func lengths() throws -> [Int] {
@@ -53,6 +65,8 @@ struct BenchCommand: AsyncParsableCommand {
         settings.engine.enablePrefixCaching = false
         settings.engine.queueTimeoutSeconds = 86400
         if model.maxModelLen == nil { settings.model.maxModelLength = (lengths.max() ?? 0) + tokens }
+        if images > 0, model.maxModelLen == nil { settings.model.maxModelLength? += try pictureTokenLimit() }
+        let size = try pictureSize()
         try await LocalModel.run(settings) { local in
             let limits = local.assembly.limits
             print(
@@ -61,11 +75,13 @@ struct BenchCommand: AsyncParsableCommand {
             print(BenchRow.heading)
             var rows: [BenchRow] = []
             for length in lengths {
-                guard length + tokens <= limits.maxModelLength else {
-                    print("\(length): beyond the context of \(limits.maxModelLength) tokens, left out")
+                let whole = try prompt(length, pictures: size, seed: 0, local).tokens.count
+                guard whole + tokens <= limits.maxModelLength else {
+                    print("\(whole): beyond the context of \(limits.maxModelLength) tokens, left out")
                     continue
                 }
-                rows.append(try await measure(length, local))
+                rows.append(
+                    try await measure(whole, local) { try prompt(length, pictures: size, seed: $0, local) })
                 print(rows.last?.text ?? "")
             }
             try write(rows)
@@ -73,13 +89,16 @@ struct BenchCommand: AsyncParsableCommand {
         }
     }
 
-    private func measure(_ length: Int, _ local: LocalModel) async throws -> BenchRow {
+    /// `prompt` makes prompts of `length` tokens, another one of each seed.
+    private func measure(
+        _ length: Int, _ local: LocalModel, prompt: (Int) throws -> Prompt
+    ) async throws -> BenchRow {
         var prefills: [Double] = []
         var decodes: [Double] = []
         for run in 0..<repeats {
+            let requests = try (0..<sequences).map { request(try prompt(run * 4096 + $0)) }
             let outputs = try await withThrowingTaskGroup(of: LocalModel.Output.self) { group in
-                for sequence in 0..<sequences {
-                    let request = request(length, seed: UInt64(run * 4096 + sequence), local)
+                for request in requests {
                     group.addTask { try await local.generate(request) }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
@@ -97,20 +116,37 @@ struct BenchCommand: AsyncParsableCommand {
             decode: Self.median(decodes))
     }
 
-    private func request(_ length: Int, seed: UInt64, _ local: LocalModel) -> GenerationRequest {
-        var source = SeedSource(seed: seed &+ 1)
+    /// More than the pictures of a prompt take, whatever the model's processor makes of their size.
+    private func pictureTokenLimit() throws -> Int {
+        let size = try pictureSize(), side = 28
+        return images * ((size.width / side + 1) * (size.height / side + 1) + 64)
+    }
+
+    /// Pictures, then `length` tokens at random; other ones for each seed. Throws `UsageError` where the model does
+    /// not see, and `ImageError`.
+    func prompt(_ length: Int, pictures size: PictureSize, seed: Int, _ local: LocalModel) throws -> Prompt {
+        var source = SeedSource(seed: UInt64(seed) &+ 1)
         let special = Set(local.assembly.tokenizer.addedTokens.map(\.id))
         let count = UInt64(max(1, local.assembly.limits.vocabularyCount))
-        var prompt: [TokenID] = []
-        while prompt.count < length {
+        var tokens: [TokenID] = []
+        while tokens.count < length {
             let token = TokenID(source.next() % count)
-            if !special.contains(token) { prompt.append(token) }
+            if !special.contains(token) { tokens.append(token) }
         }
+        guard images > 0 else { return Prompt(tokens: tokens) }
+        guard let processor = local.assembly.images, let placeholder = local.assembly.files.configuration.imageToken
+        else { throw UsageError("\(local.assembly.files.name) is a text model: it takes no --images.") }
+        let prepared = try (0..<images).map { try processor.prepare(size.picture(seed: seed * images + $0)) }
+        let marks = [TokenID](repeating: placeholder, count: images)
+        return Prompt(tokens: marks + tokens, placeholder: placeholder, images: prepared)
+    }
+
+    private func request(_ prompt: Prompt) -> GenerationRequest {
         var sampling = SamplingParameters()
         sampling.temperature = 0
         sampling.maxTokens = tokens
         sampling.ignoresEndOfGeneration = true
-        return GenerationRequest(prompt: Prompt(tokens: prompt), sampling: sampling)
+        return GenerationRequest(prompt: prompt, sampling: sampling)
     }
 
     private func write(_ rows: [BenchRow]) throws {
@@ -135,6 +171,7 @@ struct BenchCommand: AsyncParsableCommand {
 
 /// One line of the bench. Speeds in tokens a second over all sequences.
 struct BenchRow: Equatable {
+    /// Tokens of a prompt, its pictures' among them.
     var context: Int
     var sequences: Int
     var decoded: Int

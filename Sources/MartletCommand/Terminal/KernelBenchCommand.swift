@@ -22,12 +22,13 @@ struct KernelBenchCommand: ParsableCommand {
     @Option(help: "Instruction set of the kernels.") var isa: String?
     @Option(help: "Types of weights, separated by commas.") var weights = "q4_0,q8_0,bf16"
     @Option(help: "Rows of activations, separated by commas.") var rows = "1,16,512"
+    @Option(help: "Matrices to multiply with, rows x columns, instead of those.") var shapes: String?
     @Option(help: "Runs, of which the median counts.") var repeats = 3
     @Option(help: "Seconds that a run takes at least.") var seconds = 0.2
     @Option(help: "Write the figures as JSON.") var json: String?
 
     /// Rows and columns of the attention's output, of gate and up, and of down (MODEL.md 1.1).
-    private static let shapes = [(4096, 4096), (27392, 4096), (4096, 13696)]
+    private static let usualShapes = "4096x4096,27392x4096,4096x13696"
 
     func validate() throws {
         guard threads.map({ (1...1024).contains($0) }) ?? true else {
@@ -37,7 +38,21 @@ struct KernelBenchCommand: ParsableCommand {
         guard (0...60).contains(seconds) else { throw ValidationError("--seconds is between 0 and 60.") }
         _ = try batches()
         _ = try types()
+        _ = try matrices()
     }
+
+    private func matrices() throws -> [(rows: Int, columns: Int)] {
+        let matrices = (shapes ?? Self.usualShapes).split(separator: ",").map { shape -> (rows: Int, columns: Int) in
+            let sides = shape.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+            return sides.count == 2 ? (sides[0], sides[1]) : (0, 0)
+        }
+        // Whole blocks of every type of weights.
+        guard !matrices.isEmpty, matrices.allSatisfy({ Self.isReasonable($0.rows) && Self.isReasonable($0.columns) })
+        else { throw ValidationError("--shapes takes multiples of 32 up to 65536 such as 4608x1536,1536x4096.") }
+        return matrices
+    }
+
+    private static func isReasonable(_ side: Int) -> Bool { (32...65536).contains(side) && side % 32 == 0 }
 
     private func batches() throws -> [Int] {
         let batches = rows.split(separator: ",").map { Int($0) ?? 0 }
@@ -68,7 +83,7 @@ struct KernelBenchCommand: ParsableCommand {
         for dtype in try types() {
             for backend in backends where Self.differ(backend.activations, dtype) {
                 let bench = KernelBench(backend: backend, repeats: repeats, seconds: seconds)
-                for (rows, columns) in Self.shapes {
+                for (rows, columns) in try matrices() {
                     let speeds = try bench.product(dtype, rows: rows, columns: columns, batches: batches())
                     for speed in speeds { print(Self.text(speed, read: reads.last?.1 ?? 0)) }
                     products += speeds

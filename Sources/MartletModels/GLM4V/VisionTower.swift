@@ -13,6 +13,18 @@ package final class VisionTower<B: Backend> {
     private let patches, normed, gateUp, inner: Activation<B.Storage>
     private let merged, mergedInner, mergedGateUp: Activation<B.Storage>
 
+    /// What a unit does with its strip.
+    package enum Phase: String, CaseIterable, Sendable {
+        /// Patches and their positions.
+        case embed
+        /// Norm, queries, keys, values and their rotation.
+        case project
+        /// Attention and the MLP.
+        case attend
+        /// Last norm, downsampling and the merger.
+        case merge
+    }
+
     /// Patches of a strip. A multiple of the merge block of any model of the family.
     package static var stripRows: Int { 1024 }
 
@@ -41,9 +53,16 @@ package final class VisionTower<B: Backend> {
     }
 
     /// Units of an image: a strip each for embedding and merging, two for every block.
-    package func unitCount(patches: Int) -> Int {
-        let strips = (patches + Self.stripRows - 1) / Self.stripRows
-        return strips * (2 + 2 * configuration.depth)
+    package func unitCount(patches: Int) -> Int { Self.stripCount(patches: patches) * (2 + 2 * configuration.depth) }
+
+    private static func stripCount(patches: Int) -> Int { (patches + stripRows - 1) / stripRows }
+
+    /// The phase of unit `unit` of an image with that many patches.
+    package func phase(ofUnit unit: Int, patches: Int) -> Phase {
+        let step = unit / Self.stripCount(patches: patches)
+        if step == 0 { return .embed }
+        if step > 2 * configuration.depth { return .merge }
+        return step % 2 == 1 ? .project : .attend
     }
 
     /// Memory for one image on its way through the tower.
@@ -78,16 +97,14 @@ package final class VisionTower<B: Backend> {
 
     /// Advances `encoding` by one unit.
     package func run(unit: Int, of encoding: VisionEncoding<B>) {
-        let strips = (encoding.patchCount + Self.stripRows - 1) / Self.stripRows
-        let (phase, strip) = unit.quotientAndRemainder(dividingBy: strips)
+        let (step, strip) = unit.quotientAndRemainder(dividingBy: Self.stripCount(patches: encoding.patchCount))
         let start = strip * Self.stripRows
         let rows = start..<min(start + Self.stripRows, encoding.patchCount)
-        switch phase {
-        case 0: embed(rows, of: encoding)
-        case 2 * configuration.depth + 1: merge(rows, of: encoding)
-        default:
-            let block = weights.blocks[(phase - 1) / 2]
-            if phase % 2 == 1 { project(rows, block, of: encoding) } else { attend(rows, block, of: encoding) }
+        switch phase(ofUnit: unit, patches: encoding.patchCount) {
+        case .embed: embed(rows, of: encoding)
+        case .project: project(rows, weights.blocks[(step - 1) / 2], of: encoding)
+        case .attend: attend(rows, weights.blocks[(step - 1) / 2], of: encoding)
+        case .merge: merge(rows, of: encoding)
         }
     }
 
