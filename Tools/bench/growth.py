@@ -1,6 +1,8 @@
-"""What work costs as it grows: longer contexts, longer prompts, more sequences; both programs, on SmolLM2."""
+"""What work costs as it grows: longer contexts, longer prompts, more sequences on SmolLM2, and more pictures before the
+tower of the 9B shape; both programs."""
 
 import programs
+import vision
 
 FILE = "smollm2-q4_0-long"
 CONTEXTS = [128, 512, 2048, 8192, 32768]
@@ -44,3 +46,4 @@ def measure(bench):
             bench.sample(index, FILE, sequence_work(count), "martlet", lambda: ours(128, DECODED + 1, count)[1])
             bench.sample(index, FILE, sequence_work(count), OTHER, lambda: programs.llama_batched(
                 llama, path, threads, SETTING, 128, DECODED, [count])[count])
+    vision.measure_growth(bench)

