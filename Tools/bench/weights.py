@@ -5,8 +5,8 @@
 
 Names: smollm2-q4_1 (the file itself), smollm2-q4_0, smollm2-q8_0, smollm2-bf16, smollm2-f32 (llama-quantize from that
 file, so that all hold the same model), any of these with -long behind it (for contexts past the model's own),
-nine-b-q4_0 (5.3 GB), nine-b-q8_0 (10 GB): the 9B shape with made-up weights. The vision tower of that shape (1.9 GB, and 2.8 GB
-as GGUF files) is made by `vision_directory`, `vision_text` and `mmproj`.
+nine-b-q4_0 (5.3 GB), nine-b-q8_0 (10 GB): the 9B shape with made-up weights. The vision tower of that shape (1.9 GB, and
+2.8 GB as GGUF files) is made by `vision_directory`, `vision_text` and `mmproj`.
 """
 
 import math

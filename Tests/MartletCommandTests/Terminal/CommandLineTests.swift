@@ -19,10 +19,10 @@ import Testing
         #expect(report(["--version"]).code == 0)
         let help = report(["--help"])
         #expect(help.code == 0)
-        for command in ["serve", "chat", "bench", "bench-kernels", "selfcheck", "plan"] {
+        for command in ["serve", "chat", "bench", "bench-kernels", "bench-vision", "selfcheck", "plan"] {
             #expect(help.text.contains("  \(command) "))
         }
-        for command in ["chat", "bench", "bench-kernels", "selfcheck", "plan"] {
+        for command in ["chat", "bench", "bench-kernels", "bench-vision", "selfcheck", "plan"] {
             let text = report([command, "--help"]).text
             #expect(text.contains("EXAMPLE"), "\(command)")
         }
@@ -33,7 +33,10 @@ import Testing
         ["bench", "m", "--repeats", "0"],
         ["plan", "/tmp", "--devices", "many"], ["selfcheck", "m", "--tokens", "0"], ["dance"], ["plan"],
         ["bench", "m", "--quux"], ["bench-kernels", "--weights", "q9"], ["bench-kernels", "--rows", "0"],
-        ["bench-kernels", "--threads", "0"],
+        ["bench-kernels", "--threads", "0"], ["bench-kernels", "--shapes", "33x64"],
+        ["bench-kernels", "--shapes", "64"], ["bench-vision", "m", "--size", "3"],
+        ["bench-vision", "m", "--repeats", "0"], ["bench", "m", "--images", "17"],
+        ["bench", "m", "--images", "1", "--image-size", "big"],
     ])
     func usageErrorsExitWithTwo(arguments: [String]) {
         let (text, code) = report(arguments)
