@@ -1,8 +1,9 @@
 """The vision tower and merger of a directory by transformers on torch: seconds for one made-up picture, as JSON.
 
-    python3 torch_tower.py DIRECTORY THREADS float32|bfloat16 WIDTH HEIGHT
+    python3 torch_tower.py DIRECTORY THREADS float32|bfloat16 WIDTH HEIGHT [EMBEDDINGS]
 
-Runs in the environment of torch.sh. The picture is the rule of MODEL.md 7.2 at a size that no resize changes.
+Runs in the environment of torch.sh. The picture is the rule of MODEL.md 7.2 at a size that no resize changes;
+EMBEDDINGS is written as rows of f32.
 """
 
 import json
@@ -30,7 +31,7 @@ def patches(width, height, dtype):
 
 
 def main():
-    directory, threads, name, width, height = sys.argv[1:]
+    directory, threads, name, width, height, *output = sys.argv[1:]
     torch.set_num_threads(int(threads))
     dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
     model = Glm4vForConditionalGeneration.from_pretrained(directory, dtype=dtype, attn_implementation="sdpa")
@@ -41,8 +42,9 @@ def main():
         begun = time.monotonic()
         embeddings = tower(pixels, grid).pooler_output
         seconds = time.monotonic() - begun
-    print(json.dumps({"seconds": seconds, "patches": len(pixels), "tokens": len(embeddings),
-                      "mean_magnitude": embeddings.abs().double().mean().item(), "torch": torch.__version__}))
+    for path in output:
+        embeddings.float().numpy().tofile(path)
+    print(json.dumps({"seconds": seconds, "patches": len(pixels), "torch": torch.__version__}))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import struct
 import tempfile
 import zlib
 
+import numpy
+
 import made_up_vision as tower
 import programs
 import results
@@ -100,33 +102,44 @@ class Towers:
         self.threads = bench.threads
         self.directory = weights.vision_directory()
         self.python = programs.run([results.ROOT / "Tools/bench/torch.sh"]).strip()
-        self.data = bench.results.data.setdefault("vision", {"magnitudes": {}})
+        self.data = bench.results.data.setdefault("vision", {})
         count = tower.parameter_count()
         bench.results.data["files"][FILE] = {"name": self.directory.name, "bytes": 2 * count, "parameters": count}
 
-    def check(self, picture, program, patches, magnitude):
-        """That a program did this work: as many patches, and embeddings of the size that others find."""
-        assert patches == patch_count(picture), f"{program}: {patches} patches of {picture}"
-        found = self.data["magnitudes"].setdefault(picture, {})
-        found[program] = magnitude
-        assert all(abs(other / magnitude - 1) < 0.02 for other in found.values()), f"embeddings differ: {found}"
-
-    def martlet(self, picture, name):
+    def martlet(self, picture, name, more=()):
         width, height = PICTURES[picture]
         with tempfile.NamedTemporaryFile(suffix=".json") as file:
             programs.run([self.bench.options.martlet, "bench-vision", self.directory, "--size", f"{width}x{height}",
-                          "--repeats", 1, "--threads", self.threads, "--json", file.name, *SETTINGS[name][0]])
+                          "--repeats", 1, "--threads", self.threads, "--json", file.name, *SETTINGS[name][0],
+                          *more])
             row = json.load(open(file.name))[0]
-        self.check(picture, f"martlet {name}", row["patches"], row["mean_magnitude"])
+        assert row["patches"] == patch_count(picture), f"martlet: {row['patches']} patches of {picture}"
         return row["seconds"]
 
-    def torch(self, picture, dtype):
+    def torch(self, picture, dtype, more=()):
         output = programs.run([self.python, results.ROOT / "Tools/bench/torch_tower.py", self.directory, self.threads,
-                               dtype, *PICTURES[picture]])
+                               dtype, *PICTURES[picture], *more])
         row = json.loads(output.splitlines()[-1])
         self.data["torch"] = row["torch"]
-        self.check(picture, f"transformers {dtype}", row["patches"], row["mean_magnitude"])
+        assert row["patches"] == patch_count(picture), f"transformers: {row['patches']} patches of {picture}"
         return row["seconds"]
+
+    def errors(self):
+        """Relative L2 distances of embeddings from those of transformers in float32: what an arithmetic costs, and that
+        the programs do the same work. mtmd hands out none."""
+        picture, path = next(iter(PICTURES)), f"{self.folder}/embeddings"
+
+        def embeddings(run, name, option):
+            run(picture, name, [*option, path])
+            return numpy.fromfile(path, "<f4").astype(numpy.float64)
+
+        truth = embeddings(self.torch, TORCH_TYPES[0], [])
+        distance = lambda values: float(numpy.linalg.norm(values - truth) / numpy.linalg.norm(truth))
+        found = {f"transformers {dtype}": distance(embeddings(self.torch, dtype, [])) for dtype in TORCH_TYPES[1:]}
+        for name in SETTINGS:
+            found[f"martlet {name}"] = distance(embeddings(self.martlet, name, ["--embeddings"]))
+        assert max(found.values()) < 0.1, f"embeddings differ: {found}"
+        return found
 
     def mtmd(self, picture, kind, flash, count=1):
         """Seconds of encoding `count` pictures."""
@@ -150,6 +163,8 @@ def measure(bench):
     with tempfile.TemporaryDirectory() as folder:
         towers = Towers(bench, folder)
         measure_limits(bench)
+        if "errors" not in towers.data:
+            towers.data["errors"] = towers.errors()
         for picture in PICTURES:
             for index in range(bench.options.rounds or ROUNDS[picture]):
                 for program, sample in turns(bench, towers, picture, index):
@@ -249,6 +264,11 @@ def rows(outcome, number, spread):
             ] + [number(limit) if limit else "", f"{share:.0%}" if limit else "", "yes" if is_met else "no"]
 
 
+def error_text(outcome, program):
+    error = outcome.data["vision"].get("errors", {}).get(program)
+    return f"{error:.1e}" if error is not None else ""
+
+
 def text(outcome, number, spread):
     """Markdown; nothing where nothing was measured. number and spread write figures as the main table does."""
     lines = list(rows(outcome, number, spread))
@@ -260,9 +280,11 @@ def text(outcome, number, spread):
     out = ["", f"### Vision tower and merger of the 9B shape, bf16 weights (torch {torch})", "",
            f"Goals: {GOAL} × transformers and ahead of mtmd, or {SHARE:.0%} of the limit.", "",
            f"| {' | '.join(heading)} |", "|" + "---|" * len(heading), *(f"| {' | '.join(cells)} |" for cells in lines),
-           "", "| picture | program | seconds | TFLOP/s |", "|---|---|---|---|"]
+           "", "Error: relative L2 distance of the embeddings from those of transformers in float32.", "",
+           "| picture | program | seconds | TFLOP/s | error |", "|---|---|---|---|---|"]
     for picture in PICTURES:
         count = operations(patch_count(picture))
-        out += [f"| {picture} | {program} | {spread(samples)} | {number(count / statistics.median(samples) / 1e12)} |"
+        out += [f"| {picture} | {program} | {spread(samples)} | {number(count / statistics.median(samples) / 1e12)} | "
+                f"{error_text(outcome, program)} |"
                 for program, samples in outcome.programs(FILE, work_name(picture)).items()]
     return "\n".join(out)

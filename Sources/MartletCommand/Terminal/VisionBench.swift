@@ -34,8 +34,8 @@ struct VisionBench {
     /// A made-up picture as the model's processor hands it over. Throws `ImageError` for a size it refuses.
     func image(_ size: PictureSize) throws -> PreparedImage { try processor.prepare(size.picture()) }
 
-    /// Encodes `image` once. Throws `MemoryError`.
-    func measure(_ image: PreparedImage) throws -> TowerSpeed {
+    /// Encodes `image` once: what it took, and the embeddings [tokens, output]. Throws `MemoryError`.
+    func measure(_ image: PreparedImage) throws -> (speed: TowerSpeed, embeddings: [Float]) {
         let clock = ContinuousClock()
         let patches = image.patchRows * image.patchColumns
         var speed = TowerSpeed(width: image.width, height: image.height, patches: patches, tokens: image.tokenCount)
@@ -50,9 +50,7 @@ struct VisionBench {
             last = now
         }
         speed.seconds = (last - start).seconds
-        let values = backend.read(encoding.embeddings)
-        speed.meanMagnitude = values.reduce(0) { $0 + Double(abs($1)) } / Double(values.count)
-        return speed
+        return (speed, backend.read(encoding.embeddings))
     }
 }
 
@@ -64,8 +62,6 @@ struct TowerSpeed: Equatable {
     var seconds = 0.0
     /// Seconds by the tower's phases; `begin` is memory and the table of angles.
     var phases: [String: Double] = [:]
-    /// Mean of the embeddings' absolute values: other programs with these weights must find it, too.
-    var meanMagnitude = 0.0
 
     init(width: Int, height: Int, patches: Int, tokens: Int) {
         self.width = width
@@ -86,7 +82,7 @@ struct TowerSpeed: Equatable {
             JSONObject([
                 ("width", .integer(Int64(width))), ("height", .integer(Int64(height))),
                 ("patches", .integer(Int64(patches))), ("tokens", .integer(Int64(tokens))),
-                ("seconds", .number(seconds)), ("mean_magnitude", .number(meanMagnitude)),
+                ("seconds", .number(seconds)),
                 ("phases", .object(JSONObject(Self.phaseNames.map { ($0, .number(phases[$0] ?? 0)) }))),
             ]))
     }

@@ -20,6 +20,7 @@ struct VisionBenchCommand: ParsableCommand {
     @Option(help: "Pictures' sizes, separated by commas.") var size = "360x800"
     @Option(help: "Runs, of which the median counts.") var repeats = 3
     @Option(help: "Write the rows as JSON.") var json: String?
+    @Option(help: "Write the last picture's embeddings, rows of f32, little endian.") var embeddings: String?
 
     private static let heading =
         "      picture  patches  tokens   seconds" + TowerSpeed.phaseNames.map { padded($0, 10) }.joined()
@@ -43,10 +44,20 @@ struct VisionBenchCommand: ParsableCommand {
         _ = try bench.measure(bench.image(PictureSize(width: 112, height: 112)))
         print("\(bench.name), \(bench.threadCount) threads")
         print(Self.heading)
+        var values: [Float] = []
         let speeds = try images.map { image in
-            let speed = try TowerSpeed.median((0..<repeats).map { _ in try bench.measure(image) })
+            let runs = try (0..<repeats).map { _ in
+                let run = try bench.measure(image)
+                values = run.embeddings
+                return run.speed
+            }
+            let speed = TowerSpeed.median(runs)
             print(Self.text(speed))
             return speed
+        }
+        if let embeddings {
+            let bytes = values.flatMap { withUnsafeBytes(of: $0.bitPattern.littleEndian, Array.init) }
+            try Data(bytes).write(to: URL(fileURLWithPath: embeddings))
         }
         guard let json else { return }
         var writer = JSONWriter()

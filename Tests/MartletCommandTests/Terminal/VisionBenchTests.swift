@@ -38,22 +38,37 @@ import Testing
     @Test func measuresEveryPhase() throws {
         let bench = try VisionBench(try settings().model, environment: [:])
         // 100 x 150 becomes 112 x 140: a grid of 8 x 10 patches.
-        let speed = try bench.measure(try bench.image(PictureSize(width: 100, height: 150)))
+        let (speed, embeddings) = try bench.measure(try bench.image(PictureSize(width: 100, height: 150)))
         #expect((speed.width, speed.height) == (112, 140))
         #expect((speed.patches, speed.tokens) == (80, 20))
         #expect(Set(speed.phases.keys) == Set(TowerSpeed.phaseNames))
         #expect(abs(speed.phases.values.reduce(0, +) - speed.seconds) < 1e-9, "\(speed)")
-        #expect(speed.meanMagnitude.isFinite && speed.meanMagnitude > 0)
+        #expect(embeddings.count == 20 * 128)
+        #expect(embeddings.allSatisfy(\.isFinite) && embeddings.contains { $0 != 0 })
         #expect(speed.json["phases"]?["merge"] == .number(speed.phases["merge"] ?? -1))
     }
 
     @Test func phasesFollowTheUnits() throws {
         let bench = try VisionBench(try settings().model, environment: [:])
-        let small = try bench.measure(try bench.image(PictureSize(width: 112, height: 112)))
-        let large = try bench.measure(try bench.image(PictureSize(width: 560, height: 560)))
+        let small = try bench.measure(try bench.image(PictureSize(width: 112, height: 112))).speed
+        let large = try bench.measure(try bench.image(PictureSize(width: 560, height: 560))).speed
         #expect(large.patches > VisionBench.Tower.stripRows, "strips are several")
         #expect(small.patches == 64 && large.patches == 1600)
         #expect((large.phases["attend"] ?? 0) > (large.phases["embed"] ?? 1), "\(large)")
+    }
+
+    @Test func theCommandWritesWhatItFound() throws {
+        let directory = try TemporaryDirectory()
+        let json = directory.path + "/rows.json", embeddings = directory.path + "/embeddings.f32"
+        let line = [
+            "bench-vision", Self.tiny, "--load-format", "dummy", "--size", "28x28,100x150", "--repeats", "2", "--json",
+            json, "--embeddings", embeddings,
+        ]
+        let command = try #require(try MartletCommand.parseAsRoot(line) as? VisionBenchCommand)
+        try command.run()
+        let rows = try JSONParser.parse(Array(Data(contentsOf: URL(fileURLWithPath: json))))
+        #expect(rows.array?.map { $0["tokens"]?.integer } == [16, 20])
+        #expect(try Data(contentsOf: URL(fileURLWithPath: embeddings)).count == 20 * 128 * 4)
     }
 
     @Test func theMedianRunCounts() {
