@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Martlet beside llama.cpp on one machine: the same files of weights, threads and requests, in turns; by parts.
+"""Martlet beside llama.cpp on one machine, and its vision tower beside transformers: the same files of weights, threads
+and requests, in turns; by parts.
 
-    python3 peers.py MARTLET LLAMA_BIN SMOLLM2.gguf [--parts "limits smollm2 nine-b server start"] [--rounds N]
+    python3 peers.py MARTLET LLAMA_BIN SMOLLM2.gguf [--parts "limits smollm2 nine-b server start vision"] [--rounds N]
     python3 peers.py --table RESULTS.json
 
 A part stops and goes on where it was: samples are kept after each measurement in
