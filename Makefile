@@ -1,6 +1,7 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e count neon verify-main verify-demo bench-peers bench-growth bench-speculation docs
+.PHONY: help setup build test unit e2e count neon verify-main verify-demo bench-peers bench-growth bench-speculation \
+	bench-agent docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,6 +47,9 @@ bench-growth: ## what longer contexts and prompts and more sequences cost, with 
 bench-speculation: build ## decoding with and without n-gram speculation, agent traces among it, the same replies demanded
 	@"$$(Tests/EndToEnd/clients.sh)" Tools/bench/speculation.py "$$(swift build -c release --show-bin-path)/martlet" \
 		"$$(Tools/smollm2.sh)" $(SPECULATION)
+
+bench-agent: build ## an agent's steps with and without the prefill of its next turn, the same replies demanded
+	@"$$(Tests/EndToEnd/clients.sh)" Tools/bench/agent.py "$$(swift build -c release --show-bin-path)/martlet" $(AGENT)
 
 docs: ## docs/flags.md, from the table the server reads
 	swift build --product martlet

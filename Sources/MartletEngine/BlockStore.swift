@@ -41,8 +41,10 @@ package struct BlockStore: ~Copyable {
         if pool.release(block), !prefixes.keep(block) { pool.reclaim(block) }
     }
 
-    /// The block is full and computed: others may begin with it.
-    package mutating func publish(_ block: BlockHandle, as key: BlockKey) { _ = prefixes.publish(block, as: key) }
+    /// The block is full and computed: others may begin with it. False if another block has these contents already.
+    @discardableResult package mutating func publish(_ block: BlockHandle, as key: BlockKey) -> Bool {
+        prefixes.publish(block, as: key)
+    }
 
     /// Checks free + cached + used = total, and that `tables` hold every reference there is. Empty is right.
     package func discrepancies(tables: [BlockTable]) -> [String] {

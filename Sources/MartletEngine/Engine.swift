@@ -81,12 +81,18 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
         return Generation(id: id, events: events)
     }
 
+    package func prefillAhead(_ tokens: [TokenID], cacheSalt: String) async {
+        guard watch.deathReason == nil, !isDraining else { return }
+        if scheduler.prefillAhead(tokens, cacheSalt: cacheSalt, now: clock.now()) { wake() }
+    }
+
     package func cancel(_ id: RequestID) async { deliver(scheduler.cancel(id, now: clock.now())) }
 
     package func statistics() async -> EngineStatistics { scheduler.statistics }
 
     package func drain(timeout: Duration) async {
         isDraining = true
+        scheduler.endAllAhead()
         let deadline = Task {
             try await Task.sleep(for: timeout)
             self.endUnfinished(message: "The server is shutting down.")

@@ -22,6 +22,12 @@ package struct EngineConfiguration: Sendable, Equatable {
     package var endTokens: [Int32] = []
     /// Part of every block key: two models never share KV.
     package var modelIdentity = ""
+    /// Prompts that may wait to be prefilled ahead; the oldest goes when one more comes.
+    package var maxAheadPrompts = 16
+    /// Tokens of all of them.
+    package var maxAheadTokens = 131_072
+    /// Older ones are given up: whoever would have begun with them has come, or will not.
+    package var aheadSeconds = 30.0
     /// Undelivered events a request may have before it is cancelled (D15).
     package var eventBufferLimit = 4096
 

@@ -10,6 +10,9 @@ package struct EngineStatistics: Sendable, Equatable {
     package var cachedBlockCount = 0
     package var prefixQueriedTokens: UInt64 = 0
     package var prefixHitTokens: UInt64 = 0
+    /// Tokens prefilled before anyone asked for them, and of those what a request found; whole blocks.
+    package var aheadTokens: UInt64 = 0
+    package var aheadHitTokens: UInt64 = 0
     package var encoderQueries: UInt64 = 0
     package var encoderHits: UInt64 = 0
     package var encodedImageTokens: UInt64 = 0

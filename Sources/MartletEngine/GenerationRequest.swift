@@ -47,6 +47,9 @@ package struct Generation: Sendable {
 package protocol GenerationEngine: Sendable {
     /// Throws `EngineError` at once when the request cannot be taken.
     func submit(_ request: GenerationRequest) async throws(EngineError) -> Generation
+    /// Computes the blocks that a request beginning with `tokens` would find, while there is nothing better to do:
+    /// nothing is sampled, nobody is told, no request is kept waiting, and it may be given up at any time.
+    func prefillAhead(_ tokens: [TokenID], cacheSalt: String) async
     /// Unknown ids are ignored: the request may just have ended.
     func cancel(_ id: RequestID) async
     func statistics() async -> EngineStatistics

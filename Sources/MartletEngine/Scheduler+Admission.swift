@@ -29,7 +29,7 @@ extension Scheduler {
     }
 
     /// Slot, blocks for all its tokens, and images: all of them or nothing.
-    private mutating func admit(_ sequence: TokenSequence, into draft: inout StepDraft) -> Bool {
+    mutating func admit(_ sequence: TokenSequence, into draft: inout StepDraft) -> Bool {
         guard let slot = freeSlots.last else { return false }
         let count = sequence.tokens.count
         // A full hit still computes the last token: its block is not taken from the cache.
@@ -42,7 +42,10 @@ extension Scheduler {
         let needed = sequence.images.filter { $0.tokenRange.upperBound > cached }
         guard encoder.canAcquire(needed) else { return false }
 
-        for block in hits where store.retain(block) { sequence.table.append(block) }
+        for block in hits where store.retain(block) {
+            sequence.table.append(block)
+            if !sequence.isAhead { noteAheadHit(block) }
+        }
         for _ in 0..<missing {
             if let block = store.allocate() { sequence.table.append(block) }
         }
@@ -53,11 +56,11 @@ extension Scheduler {
         sequence.plannedCount = cached
         sequence.computedCount = cached
         sequence.publishedBlockCount = hits.count
-        countQueries(sequence, cached: cached, images: needed)
+        if !sequence.isAhead { countQueries(sequence, cached: cached, images: needed) }
         draft.plan.admissions.append(admission(of: sequence, slot: slot, cached: cached))
         append(sequence.table.blocks, to: sequence, in: &draft)
         draft.name(sequence, end: cached, samples: false)
-        running.insertInOrder(sequence)
+        if !sequence.isAhead { running.insertInOrder(sequence) }
         return true
     }
 

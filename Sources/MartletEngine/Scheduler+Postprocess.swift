@@ -12,6 +12,7 @@ extension Scheduler {
         for member in record.members {
             member.land()
             if member.sequence.isLive { advance(member.sequence, to: member.end) }
+            if member.sequence.isAhead { finishAhead(member.sequence) }
         }
         var actions: [EngineAction] = []
         for (row, found) in zip(record.rows, result.rows) where row.owner.isLive {
@@ -49,7 +50,7 @@ extension Scheduler {
     package mutating func endAll(message: String, now: Double) -> [EngineAction] {
         for record in inFlight { for member in record.members { member.land() } }
         inFlight = []
-        let actions = endAll(waiting + running + retiring, reason: .error, message: message, now: now)
+        let actions = endAll(waiting + running + retiring + ahead, reason: .error, message: message, now: now)
         settleRetiring()
         return actions
     }
@@ -61,7 +62,8 @@ extension Scheduler {
         if configuration.enablePrefixCaching, full > sequence.publishedBlockCount {
             let keys = sequence.blockKeys(full, blockSize: limits.blockSize)
             for index in sequence.publishedBlockCount..<full {
-                store.publish(sequence.table.blocks[index], as: keys[index])
+                let isNew = store.publish(sequence.table.blocks[index], as: keys[index])
+                if isNew, sequence.isAhead { noteAheadBlock(sequence.table.blocks[index]) }
             }
             sequence.publishedBlockCount = full
         }
@@ -133,7 +135,11 @@ extension Scheduler {
     ) -> [EngineAction] {
         var actions: [EngineAction] = []
         for sequence in sequences where sequence.isLive {
-            actions.append(end(sequence, reason: reason, message: message, now: now))
+            if sequence.isAhead {
+                endAhead(sequence)
+            } else {
+                actions.append(end(sequence, reason: reason, message: message, now: now))
+            }
         }
         return actions
     }
@@ -164,7 +170,7 @@ extension Scheduler {
             sequence.slot = nil
         }
         sequence.phase = resumes ? .waiting : .ended
-        if resumes { waiting.insertInOrder(sequence) }
+        if resumes, !sequence.isAhead { waiting.insertInOrder(sequence) }
     }
 }
 

@@ -16,7 +16,7 @@ extension Scheduler {
 
     /// What is wrong with slots, blocks and images, recounted from nothing; empty is right.
     package func discrepancies() -> [String] {
-        let resident = running + retiring
+        let resident = running + retiring + ahead.filter { $0.phase == .running }
         var found = store.discrepancies(tables: (resident + waiting).map(\.table))
         let slots = freeSlots + resident.compactMap(\.slot)
         if slots.count != limits.slotCount || Set(slots).count != slots.count {

@@ -40,7 +40,7 @@ extension Scheduler {
         nextArrival += 1
     }
 
-    private func validate(_ request: GenerationRequest) throws(EngineError) {
+    func validate(_ request: GenerationRequest) throws(EngineError) {
         let tokens = request.prompt.tokens
         if tokens.isEmpty { throw .promptEmpty }
         if let stranger = tokens.first(where: { $0 < 0 || Int($0) >= limits.vocabularyCount }) {

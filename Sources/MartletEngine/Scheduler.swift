@@ -3,9 +3,9 @@ import MartletCore
 /// Decides, step by step, what the runner does: a synchronous value without clock, thread or tensor. `schedule` gives
 /// the next plan, `postprocess` takes what it brought; both return what clients are to be told.
 ///
-/// Order of a step: decodes, then running prefills, then admissions, then guesses, each in `SequenceOrder`; whoever
-/// is first in that order always moves, so nothing starves. When blocks run out the last in that order is preempted:
-/// it gives up its blocks, keeps its tokens, and is prefilled again later.
+/// Order of a step: decodes, then running prefills, then admissions, then guesses, each in `SequenceOrder`; last what
+/// nobody asked for yet. Whoever is first in that order always moves, so nothing starves. When blocks run out the last
+/// in that order is preempted: it gives up its blocks, keeps its tokens, and is prefilled again later.
 package struct Scheduler: ~Copyable {
     package let limits: RunnerLimits
     package let configuration: EngineConfiguration
@@ -15,6 +15,10 @@ package struct Scheduler: ~Copyable {
     package internal(set) var waiting: [TokenSequence] = []
     package internal(set) var running: [TokenSequence] = []
     package internal(set) var retiring: [TokenSequence] = []
+    /// Prompts to prefill ahead, oldest first; the first of them may be resident.
+    package internal(set) var ahead: [TokenSequence] = []
+    /// Generations of the blocks that were prefilled ahead and not found yet.
+    var aheadBlocks: [BlockID: UInt32] = [:]
     /// Launched steps, oldest first.
     var inFlight: [StepRecord] = []
     var freeSlots: [Slot]
@@ -34,12 +38,15 @@ package struct Scheduler: ~Copyable {
     }
 
     /// Nothing waits, runs or is in flight.
-    package var isIdle: Bool { waiting.isEmpty && running.isEmpty && retiring.isEmpty && inFlight.isEmpty }
+    package var isIdle: Bool {
+        waiting.isEmpty && running.isEmpty && retiring.isEmpty && inFlight.isEmpty && ahead.isEmpty
+    }
     package var inFlightCount: Int { inFlight.count }
 
     /// The next step, or nil if nothing can be launched before a step in flight is collected or a request comes.
     package mutating func schedule(now: Double, cost: CostModel) -> Schedule {
         var actions = expireWaiting(now: now)
+        settleAhead(now: now)
         let rows = EngineConfiguration.stepRows(
             maxBatchedTokens: configuration.maxBatchedTokens, slots: limits.slotCount)
         var draft = StepDraft(
@@ -50,6 +57,7 @@ package struct Scheduler: ~Copyable {
         schedulePrefills(into: &draft)
         if !draft.hasPreempted { actions += admitWaiting(into: &draft, now: now) }
         scheduleGuesses(into: &draft)
+        scheduleAhead(into: &draft)
         guard draft.hasWork else { return Schedule(step: nil, actions: actions) }
         return Schedule(step: commit(draft, now: now), actions: actions)
     }
@@ -79,6 +87,7 @@ package struct Scheduler: ~Copyable {
                 append([block], to: sequence, in: &draft)
                 return true
             }
+            if vacateAhead() { continue }
             // Blocks are on their way back already: taking more from others would be for nothing.
             if !retiring.isEmpty { return false }
             guard let victim = running.last else { return false }
@@ -110,7 +119,7 @@ package struct Scheduler: ~Copyable {
             member.sequence.inFlightSteps += 1
             member.sequence.plannedCount = member.end
             if member.samples { member.sequence.inFlightTokens += 1 }
-            noteScheduled(member.sequence, now: now)
+            if !member.sequence.isAhead { noteScheduled(member.sequence, now: now) }
         }
         inFlight.append(StepRecord(plan: plan, members: draft.members, rows: draft.rows))
         counters.steps += 1

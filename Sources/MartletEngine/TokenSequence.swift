@@ -13,6 +13,8 @@ package final class TokenSequence {
 
     package let group: SequenceGroup
     package let choice: Int
+    /// Nobody asked for it: its blocks are wanted, and no token (`Scheduler+Ahead.swift`).
+    package let isAhead: Bool
     package let order: SequenceOrder
     package let promptCount: Int
     package let images: [SequenceImage]
@@ -48,10 +50,12 @@ package final class TokenSequence {
 
     init(
         group: SequenceGroup, choice: Int, request: GenerationRequest, images: [SequenceImage], seed: UInt64,
-        endTokens: [TokenID], tokenLimit: Int, order: SequenceOrder, speculation: SpeculationConfiguration?
+        endTokens: [TokenID], tokenLimit: Int, order: SequenceOrder, speculation: SpeculationConfiguration?,
+        isAhead: Bool = false
     ) {
         self.group = group
         self.choice = choice
+        self.isAhead = isAhead
         self.order = order
         self.images = images
         self.seed = seed

@@ -24,6 +24,8 @@ package struct ServerConfiguration: Sendable {
     package var forcesUsage = false
     /// Shrink images whose prompt does not fit the context, instead of refusing it (D16).
     package var fitsImages = true
+    /// After an agent's step, what its next request will begin with is prefilled while nothing else runs.
+    package var prefillsNextTurn = true
     /// `file:` URLs may name files under this directory; nil = none.
     package var localMediaPath: String?
     /// Hosts that http(s) image URLs may name, as `allowedMediaHost` writes them; empty = nothing is fetched.

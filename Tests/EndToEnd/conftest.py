@@ -30,6 +30,7 @@ CONFIGURATIONS = {
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64",
                                  "--isa", "scalar"),
     "demo": DEMO,  # with the best kernels of this CPU
+    "demo-no-prefill-ahead": [*DEMO, "--no-prefill-next-turn"],
     "demo-avx2": [*DEMO, "--isa", "avx2"],
     "demo-scalar": [*DEMO, "--isa", "scalar"],
     "smollm2": ["--model", os.environ.get("MARTLET_SMOLLM2", ""), "--served-model-name", MODEL, "--max-model-len", "256",

@@ -3,6 +3,7 @@
 import pathlib
 import random
 import sys
+import time
 
 import pytest
 
@@ -59,23 +60,62 @@ def test_the_other_actions(servers, question, action):
     assert cases.action_of(said) == action
 
 
-def test_a_step_of_an_agent_computes_what_is_new_and_nothing_else(servers):
-    """Five steps with a new screenshot each. The client takes the last picture out of its history, so that a prompt is
-    that of the step before up to the turn that held it; whole blocks of 16 are found again."""
-    server = servers["demo"]
+def agents_steps(server, count=5):
+    """Steps with a new screenshot each; of each the prompt, how much of it stood in the step before, how much stands
+    before its picture, and the step itself, to be called: it gives what was found computed and what was said."""
     agent = Agent(server, prompts.long_prompt(random.Random(5), "en", 1600))
-    before, shared_of_steps = [], []
-    for step, case in enumerate(SCREENS[:5]):
-        shot, text = case.picture(), f"** Screen Info **\n\n{{\"step\": {step}}}"
+    picture, = server.http.post("/tokenize", json={"prompt": "<|image|>", "add_special_tokens": False}).json()["tokens"]
+    before = []
+    for step, case in enumerate(SCREENS[:count]):
+        shot, text = case.picture(), f"{case.question}\n\n** Screen Info **\n\n{{\"step\": {step}}}"
         prompt = server.http.post("/tokenize", json={"model": MODEL, "messages": agent.messages + [
             {"role": "user", "content": [{"type": "image_url", "image_url": {"url": data_url(shot)}},
                                          {"type": "text", "text": text}]}]}).json()["tokens"]
-        hits = server.metric("vllm:prefix_cache_hits_total")
-        agent.step(text, shot)
-        found = server.metric("vllm:prefix_cache_hits_total") - hits
+
+        def take():
+            hits = server.metric("vllm:prefix_cache_hits_total")
+            said = agent.step(text, shot)
+            return server.metric("vllm:prefix_cache_hits_total") - hits, said
+
         shared = next((i for i, (a, b) in enumerate(zip(before, prompt)) if a != b), 0)
-        assert found == shared // 16 * 16 and (step == 0 or shared > 400), (step, found, shared, len(prompt))
-        shared_of_steps.append(shared)
+        yield prompt, shared, prompt.index(picture), take
         before = prompt
+
+
+def whole_blocks(tokens):
+    return tokens // 16 * 16
+
+
+def test_a_step_of_an_agent_computes_what_is_new_and_nothing_else(servers):
+    """The client takes the last picture out of its history, so that a prompt is that of the step before up to the turn
+    that held it; whole blocks are found again."""
+    shared_of_steps = []
+    for step, (prompt, shared, _, take) in enumerate(agents_steps(servers["demo-no-prefill-ahead"])):
+        found, _ = take()
+        assert found == whole_blocks(shared) and (step == 0 or shared > 400), (step, found, shared, len(prompt))
+        shared_of_steps.append(shared)
     # History grows by each step's words, and with it what is found.
     assert shared_of_steps == sorted(shared_of_steps)
+    assert servers["demo-no-prefill-ahead"].metric("martlet:prefill_ahead_tokens_total") == 0
+
+
+def test_an_agents_next_turn_is_prefilled_while_the_phone_acts(servers):
+    """All that stands before the new picture is computed when it comes, the words of the step before among it; what is
+    said is the same to the letter."""
+    server = servers["demo"]
+    ahead, hits = "martlet:prefill_ahead_tokens_total", "martlet:prefill_ahead_hit_tokens_total"
+    computed, found_ahead, said = server.metric(ahead), server.metric(hits), []
+    for step, (_, shared, known, take) in enumerate(agents_steps(server)):
+        if step > 0:
+            computed += whole_blocks(known) - whole_blocks(shared)
+            deadline = time.monotonic() + 10
+            while server.metric(ahead) < computed and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert server.metric(ahead) == computed and known > shared + 32, (step, known, shared, said)
+        found, words = take()
+        assert found == (whole_blocks(known) if step else 0)
+        said.append(words)
+    server.wait_idle()
+    # Each of these tokens was found by the step that it was meant for; those of the step to come are still there.
+    assert server.metric(hits) - found_ahead > 4 * 32
+    assert said == [take()[1] for *_, take in agents_steps(servers["demo-no-prefill-ahead"])]

@@ -40,6 +40,12 @@ final class Simulation {
             visionUnits: request.prompt.images.map { runner.visionUnitCount(of: $0.image) }, seed: seed, now: now)
     }
 
+    /// What stands before the first image of a request that will come.
+    func prefillAhead(_ request: GenerationRequest) {
+        let tokens = request.prompt.tokens.prefix(request.prompt.images.first?.offset ?? Int.max)
+        _ = scheduler.prefillAhead(Array(tokens), cacheSalt: request.cacheSalt, now: now)
+    }
+
     func cancel(_ id: UInt64) { take(scheduler.cancel(RequestID(value: id), now: now)) }
 
     /// One turn of the loop. False if there was nothing to do.

@@ -14,6 +14,10 @@ import Testing
         var cancelled: Set<UInt64> = []
         for id in UInt64(1)...30 {
             let request = traffic.request(using: &random)
+            if Bool.random(using: &random) {
+                simulation.prefillAhead(request)
+                for _ in 0..<Int.random(in: 0..<8, using: &random) { simulation.step() }
+            }
             do {
                 try simulation.add(request, id: id, seed: id)
                 requests[id] = request
@@ -53,18 +57,24 @@ import Testing
         var accepted: UInt64 = 0
         var rejected: UInt64 = 0
         var evictions = 0
+        var ahead = (computed: UInt64(0), found: UInt64(0))
         for seed in UInt64(0)..<40 {
             var random = SeededGenerator(seed: seed)
             var traffic = RandomTraffic(using: &random)
             let simulation = traffic.simulation()
             for id in UInt64(1)...30 {
-                try? simulation.add(traffic.request(using: &random), id: id, seed: id)
+                let request = traffic.request(using: &random)
+                simulation.prefillAhead(request)
+                simulation.step()
+                try? simulation.add(request, id: id, seed: id)
                 simulation.step()
             }
             simulation.run()
             preemptions += simulation.statistics.preemptions
             hits += simulation.statistics.prefixHitTokens
             imageHits += simulation.statistics.encoderHits
+            ahead.computed += simulation.statistics.aheadTokens
+            ahead.found += simulation.statistics.aheadHitTokens
             evictions += simulation.runner.script.counts.imageReleases
             if let speculation = simulation.statistics.speculation {
                 accepted += speculation.acceptedTokens
@@ -73,6 +83,7 @@ import Testing
         }
         #expect(preemptions > 50 && hits > 500 && imageHits > 20 && evictions > 20)
         #expect(accepted > 500 && rejected > 500)
+        #expect(ahead.computed > 200 && ahead.found > 20, "\(ahead)")
     }
 }
 
@@ -100,6 +111,7 @@ struct RandomTraffic {
         configuration.schedulingPolicy = Bool.random(using: &random) ? .priority : .firstComeFirstServed
         configuration.endTokens = [7]
         configuration.queueTimeoutSeconds = 1e9
+        configuration.aheadSeconds = .random(in: 20...2000, using: &random)
         configuration.maxWaitingRequests = .random(in: 5...40, using: &random)
         if Bool.random(using: &random) {
             let shortest = Int.random(in: 1...3, using: &random)

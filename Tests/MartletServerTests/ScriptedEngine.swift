@@ -16,6 +16,7 @@ final class ScriptedEngine: GenerationEngine {
 
     private struct State {
         var requests: [GenerationRequest] = []
+        var ahead: [(tokens: [TokenID], cacheSalt: String)] = []
         var cancelled: Set<RequestID> = []
         var playing: [RequestID: Task<Void, Never>] = [:]
         var statistics = EngineStatistics()
@@ -49,6 +50,7 @@ final class ScriptedEngine: GenerationEngine {
 
     var requests: [GenerationRequest] { state.withLock { $0.requests } }
     var cancelled: Set<RequestID> { state.withLock { $0.cancelled } }
+    var ahead: [(tokens: [TokenID], cacheSalt: String)] { state.withLock { $0.ahead } }
     var drainCount: Int { state.withLock { $0.drainCount } }
     func set(_ health: EngineHealth) { state.withLock { $0.health = health } }
     func set(_ statistics: EngineStatistics) { state.withLock { $0.statistics = statistics } }
@@ -85,6 +87,10 @@ final class ScriptedEngine: GenerationEngine {
             if case .cancelled = reason { Task { await self?.cancel(id) } }
         }
         return Generation(id: id, events: events)
+    }
+
+    func prefillAhead(_ tokens: [TokenID], cacheSalt: String) async {
+        state.withLock { $0.ahead.append((tokens, cacheSalt)) }
     }
 
     func cancel(_ id: RequestID) async {

@@ -56,6 +56,13 @@ extension FlagCatalogue {
             $0.engine.enablePrefixCaching = $1.isOn
         },
         .honours(
+            "prefill-next-turn", kind: .toggle,
+            means: "After an agent's step, prefill what its next request begins with while the engine has room",
+            standard: "on"
+        ) {
+            $0.server.prefillsNextTurn = $1.isOn
+        },
+        .honours(
             "enable-chunked-prefill", kind: .toggle, means: "Prefill long prompts over several steps", standard: "on"
         ) {
             $0.engine.enableChunkedPrefill = $1.isOn

@@ -24,6 +24,10 @@ struct RequestLog: GenerationEngine {
         return generation
     }
 
+    func prefillAhead(_ tokens: [TokenID], cacheSalt: String) async {
+        await engine.prefillAhead(tokens, cacheSalt: cacheSalt)
+    }
+
     func cancel(_ id: RequestID) async { await engine.cancel(id) }
     func statistics() async -> EngineStatistics { await engine.statistics() }
     func drain(timeout: Duration) async { await engine.drain(timeout: timeout) }

@@ -9,12 +9,13 @@ import NIOCore
 struct AnswerHandler: Sendable {
     let environment: ServerEnvironment
 
-    /// Submits `prompts` and answers with what comes back.
+    /// Submits `prompts` and answers with what comes back; when the answer is whole, `nextTurn` is prefilled.
     ///
     /// The head of a stream goes out with the first token, or with the first keep-alive after admission (D15): until
     /// then everything that goes wrong is a proper status, and a proxy may retry.
     func respond(
-        _ exchange: Exchange, prompts: [PreparedPrompt], options: GenerationOptions, writer: any AnswerWriter
+        _ exchange: Exchange, prompts: [PreparedPrompt], options: GenerationOptions, writer: any AnswerWriter,
+        nextTurn: NextTurn? = nil
     ) async throws(APIError) -> Response {
         let answer = AnswerAssembler(
             prompts.map { prompt in
@@ -27,7 +28,8 @@ struct AnswerHandler: Sendable {
         var logger = environment.logger
         logger[metadataKey: "request"] = "\(exchange.id)"
         var run = AnswerRun(
-            answer: answer, writer: writer, includesUsage: includesUsage, source: source, logger: logger)
+            answer: answer, writer: writer, includesUsage: includesUsage, source: source, logger: logger,
+            nextTurn: nextTurn)
         let watch = await exchange.context.wasActive ? exchange.context.connectionWatch() : nil
         if exchange.context.wasActive, watch == nil { source.disconnect() }
         watch?.begin { source.disconnect() }

@@ -11,16 +11,23 @@ struct AnswerRun: Sendable {
     private let includesUsage: Bool
     private let source: EventSource
     private let logger: Logger
+    private let nextTurn: NextTurn?
+    /// What the only choice has said, where `nextTurn` wants to know.
+    private var said = ""
     /// By choice: the role chunk, or the echo, is out.
     private var isOpened: [Bool]
     /// By generation: the engine has been told that its text is over.
     private var isCancelled: [Bool]
 
-    /// - Parameter logger: gets the engine's own words when it gives a generation up.
+    /// - Parameters:
+    ///   - logger: gets the engine's own words when it gives a generation up.
+    ///   - nextTurn: prefilled when the answer is whole.
     init(
-        answer: AnswerAssembler, writer: any AnswerWriter, includesUsage: Bool, source: EventSource, logger: Logger
+        answer: AnswerAssembler, writer: any AnswerWriter, includesUsage: Bool, source: EventSource, logger: Logger,
+        nextTurn: NextTurn? = nil
     ) {
         self.logger = logger
+        self.nextTurn = nextTurn
         self.answer = answer
         self.writer = writer
         self.includesUsage = includesUsage
@@ -111,6 +118,10 @@ struct AnswerRun: Sendable {
             // Maybe by a stop string, which the engine does not know of.
             isCancelled[generation] = true
             source.cancel(generation: generation)
+        }
+        if let nextTurn {
+            said += delta?.content ?? ""
+            if delta?.ending != nil { source.prefill(nextTurn, after: said, logger: logger) }
         }
         return delta
     }

@@ -21,6 +21,7 @@ struct ChatCompletionsHandler: Sendable {
             identity: identity, options: request.options,
             hasReasoning: preparation.reasoningMode(request) == .separate)
         return try await AnswerHandler(environment: environment).respond(
-            exchange, prompts: [prepared], options: request.options, writer: writer)
+            exchange, prompts: [prepared], options: request.options, writer: writer,
+            nextTurn: NextTurn(after: request, preparation: preparation, now: now))
     }
 }

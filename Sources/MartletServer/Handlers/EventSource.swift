@@ -1,3 +1,4 @@
+import Logging
 import MartletEngine
 import Synchronization
 
@@ -82,6 +83,16 @@ final class EventSource: Sendable {
         }
         let (engine, generations) = (engine, generations)
         Task { for generation in generations { await engine.cancel(generation.id) } }
+    }
+
+    /// The answer is whole, and `content` is what its client has read of it.
+    func prefill(_ nextTurn: NextTurn, after content: String, logger: Logger) {
+        let engine = engine
+        Task {
+            guard let tokens = nextTurn.tokens(after: content) else { return }
+            logger.debug("prefilling the next turn: its first \(tokens.count - 1) tokens are known")
+            await engine.prefillAhead(tokens, cacheSalt: nextTurn.cacheSalt)
+        }
     }
 
     /// One generation has nothing left to say (all its choices ended by stop strings).

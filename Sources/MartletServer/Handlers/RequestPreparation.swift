@@ -52,7 +52,7 @@ struct RequestPreparation: Sendable {
     }
 
     /// The server's, and the request's over them.
-    private func templateArguments(_ request: ChatCompletionRequest) -> JSONObject {
+    func templateArguments(_ request: ChatCompletionRequest) -> JSONObject {
         var arguments = configuration.templateArguments
         for (name, value) in request.templateArguments.entries { arguments[name] = value }
         return arguments

@@ -28,7 +28,7 @@ import Testing
         enable-force-include-usage enable-per-request-metrics sse-keep-alive-interval otlp-traces-endpoint
         collect-detailed-traces show-hidden-metrics-for-version custom-histogram-buckets kv-cache-metrics
         api-server-count trust-remote-code device shutdown-timeout config
-        fit-images mmap threads activations isa vllm-compat reasoning-in-content max-image-pixels
+        fit-images prefill-next-turn mmap threads activations isa vllm-compat reasoning-in-content max-image-pixels
         """.split { $0 == " " || $0 == "\n" }.map(String.init)
 
     /// A value for every honoured flag that differs from its default.
@@ -44,7 +44,7 @@ import Testing
         "speculative-config": ["{\"method\": \"ngram\", \"num_speculative_tokens\": 4}"],
         "limit-mm-per-prompt": ["{\"image\": 2}"], "mm-processor-kwargs": ["{\"max_pixels\": 5000000}"],
         "fit-images": ["no"], "max-image-pixels": ["1m"], "allowed-local-media-path": ["/tmp"],
-        "allowed-media-domains": ["a.test", "b.test:8080"],
+        "prefill-next-turn": ["no"], "allowed-media-domains": ["a.test", "b.test:8080"],
         "chat-template": ["{{ messages }}"], "chat-template-content-format": ["string"],
         "default-chat-template-kwargs": ["{\"enable_thinking\": false}"], "reasoning-parser": ["glm45"],
         "reasoning-in-content": [], "host": ["127.0.0.1"], "port": ["8001"], "api-key": ["k"],
