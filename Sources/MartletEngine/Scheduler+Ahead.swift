@@ -4,10 +4,10 @@ import MartletCore
 /// is nothing better to do. Nothing is sampled and nobody is told; what is done stands in the prefix cache, for whoever
 /// begins alike under the same salt.
 ///
-/// No request waits for one, but for the step that is running. While anything waits, none is resident: what it has
-/// computed is found by whoever waited for just that. While anything runs, its rows hide behind the step's own cost, as
-/// guesses do. Alone, its steps are a quarter of the target, or twice a step's own cost where that is more. Blocks go
-/// back as soon as a request lacks one.
+/// No request waits for one. While anything waits, none is resident: what it has computed is found by whoever waited
+/// for just that. While anything runs, its rows lengthen no step by more than a tenth of the step's own cost: many on
+/// a GPU, few on a CPU. Alone, its steps are a quarter of the target (or twice a step's own cost, where that is more),
+/// the longest that a newcomer finds the engine busy with it. Blocks go back as soon as a request lacks one.
 extension Scheduler {
     /// Takes a prompt, in place of the oldest if there are too many. False if it is of no use here.
     package mutating func prefillAhead(_ tokens: [TokenID], cacheSalt: String, now: Double) -> Bool {
@@ -56,11 +56,13 @@ extension Scheduler {
 
     /// Fills what everything else left of the step.
     mutating func scheduleAhead(into draft: inout StepDraft) {
-        guard !ahead.isEmpty, waiting.isEmpty, !draft.hasPreempted, running.isEmpty || draft.hasWork else { return }
+        guard let oldest = ahead.first, waiting.isEmpty, !draft.hasPreempted else { return }
         if running.isEmpty {
             let cost = draft.budget.cost
             let seconds = max(configuration.stepTargetSeconds / 4, 2 * cost.step)
             draft.budget = StepBudget(cost: cost, rows: draft.budget.rowsLeft, seconds: seconds)
+        } else if !draft.hasWork || oldest.slot == nil && freeSlots.isEmpty {
+            return
         }
         while let sequence = ahead.first {
             if sequence.phase == .waiting, isCached(sequence) {
@@ -80,13 +82,10 @@ extension Scheduler {
         guard let slot = sequence.slot else { return }
         let start = sequence.plannedCount
         let wanted = min(wantedCount(of: sequence) - start, configuration.longPrefillTokens ?? .max)
-        let count: Int
-        if running.isEmpty {
-            count = draft.budget.takeRows(wanted: wanted, from: start)
-        } else {
-            count = draft.budget.guessRows(wanted: wanted, from: start, evenIfDear: false)
-            draft.budget.takeGuesses(count, from: start)
-        }
+        let count =
+            running.isEmpty
+            ? draft.budget.takeRows(wanted: wanted, from: start)
+            : draft.budget.takeSpareRows(wanted: wanted, from: start)
         if count > 0 { draft.addChunk(sequence, slot: slot, end: start + count) }
     }
 

@@ -49,6 +49,14 @@ package struct StepBudget {
     /// As many as `guessRows` granted, or fewer.
     package mutating func takeGuesses(_ count: Int, from position: Int) { takeOut(rows: count, from: position) }
 
+    /// Rows from `position` on that nobody waits for, in a step that others wait for: as many of `wanted` as lengthen
+    /// it by a tenth of what it costs by itself, at most.
+    package mutating func takeSpareRows(wanted: Int, from position: Int) -> Int {
+        let count = fitting(max(0, min(wanted, rowsLeft)), from: position, within: min(secondsLeft, cost.step / 10))
+        takeOut(rows: count, from: position)
+        return count
+    }
+
     /// All `wanted` rows or none; all, whatever they cost, if nothing else is in.
     package mutating func takeWhole(_ wanted: Int, from position: Int) -> Bool {
         let fits = wanted <= rowsLeft && seconds(rows: wanted, from: position) <= secondsLeft

@@ -60,14 +60,14 @@ def test_the_other_actions(servers, question, action):
     assert cases.action_of(said) == action
 
 
-def agents_steps(server, count=5):
-    """Steps with a new screenshot each; of each the prompt, how much of it stood in the step before, how much stands
+def agents_steps(server):
+    """Five steps of a task with a new screenshot each; of each the prompt, how much of it stood in the step before, how much stands
     before its picture, and the step itself, to be called: it gives what was found computed and what was said."""
     agent = Agent(server, prompts.long_prompt(random.Random(5), "en", 1600))
     picture, = server.http.post("/tokenize", json={"prompt": "<|image|>", "add_special_tokens": False}).json()["tokens"]
-    before = []
-    for step, case in enumerate(SCREENS[:count]):
-        shot, text = case.picture(), f"{case.question}\n\n** Screen Info **\n\n{{\"step\": {step}}}"
+    (task, screens), before = cases.tasks(4)[3], []
+    for step, case in enumerate(screens):
+        shot, text = case.picture(), "{}\n\n{{\"step\": {}}}".format("** Screen Info **" if step else task, step)
         prompt = server.http.post("/tokenize", json={"model": MODEL, "messages": agent.messages + [
             {"role": "user", "content": [{"type": "image_url", "image_url": {"url": data_url(shot)}},
                                          {"type": "text", "text": text}]}]}).json()["tokens"]
@@ -105,6 +105,7 @@ def test_an_agents_next_turn_is_prefilled_while_the_phone_acts(servers):
     server = servers["demo"]
     ahead, hits = "martlet:prefill_ahead_tokens_total", "martlet:prefill_ahead_hit_tokens_total"
     computed, found_ahead, said = server.metric(ahead), server.metric(hits), []
+    computed_before = computed
     for step, (_, shared, known, take) in enumerate(agents_steps(server)):
         if step > 0:
             computed += whole_blocks(known) - whole_blocks(shared)
@@ -115,7 +116,8 @@ def test_an_agents_next_turn_is_prefilled_while_the_phone_acts(servers):
         found, words = take()
         assert found == (whole_blocks(known) if step else 0)
         said.append(words)
+    assert len(said) == 5 and said[-1][1].startswith("finish(")
     server.wait_idle()
-    # Each of these tokens was found by the step that it was meant for; those of the step to come are still there.
-    assert server.metric(hits) - found_ahead > 4 * 32
+    # Each of these tokens was found by the step that it was meant for, and nothing is to come after the last.
+    assert server.metric(ahead) == computed and server.metric(hits) - found_ahead == computed - computed_before
     assert said == [take()[1] for *_, take in agents_steps(servers["demo-no-prefill-ahead"])]

@@ -4,7 +4,7 @@ import MartletTestSupport
 import Testing
 
 /// Prompts that are prefilled before anyone sends them: found when somebody does, in nobody's way until then.
-@Suite struct AheadTests {
+@Suite(.timeLimit(.minutes(2))) struct AheadTests {
     private func simulation(
         _ limits: RunnerLimits = .small(), _ configure: (inout EngineConfiguration) -> Void = { _ in }
     ) -> Simulation {
@@ -108,9 +108,9 @@ import Testing
         #expect(simulation.plans.map { $0.chunks.map(\.range) } == [[0..<16], [16..<24]])
     }
 
-    @Test func besideDecodesItsRowsHideBehindTheStep() throws {
+    @Test func besideDecodesItLengthensAStepByATenth() throws {
         let simulation = simulation()
-        simulation.runner.costModel = CostModel(step: 0.006, row: 0.001, pair: 0, visionUnit: 0)
+        simulation.runner.costModel = CostModel(step: 0.040, row: 0.001, pair: 0, visionUnit: 0)
         for id in UInt64(1)...2 { try simulation.add(GenerationRequest([50 + TokenID(id)], maxTokens: 9), id: id) }
         simulation.step()
         prefill(tokens(13), in: simulation)
@@ -159,7 +159,7 @@ import Testing
     @Test(arguments: [1, 2]) func blocksGoToWhoeverLacksThem(depth: Int) throws {
         let limits = RunnerLimits.small(blockCount: 8, slotCount: 3, depth: depth)
         let simulation = simulation(limits)
-        simulation.runner.costModel = CostModel(step: 0.003, row: 0.001, pair: 0, visionUnit: 0)
+        simulation.runner.costModel = CostModel(step: 0.030, row: 0.001, pair: 0, visionUnit: 0)
         let request = GenerationRequest(tokens(4, from: 90), maxTokens: 27)
         try simulation.add(request, id: 1)
         simulation.step()
@@ -227,5 +227,39 @@ import Testing
         simulation.run()
         #expect(simulation.outcomes.isEmpty && simulation.statistics.finishedError == 0)
         #expect(simulation.statistics.aheadTokens == 8)
+    }
+
+    // MARK: The loop
+
+    @Test func anIdleEngineWakesForIt() async throws {
+        let engine = Engine(configuration: EngineConfiguration(), runner: ScriptedModelRunner(limits: .small()))
+        let loop = Task { await engine.run() }
+        await engine.prefillAhead(tokens(33), cacheSalt: "")
+        while await engine.statistics().aheadTokens < 32 { await Task.yield() }
+        let generation = try await engine.submit(GenerationRequest(tokens(34), maxTokens: 1))
+        #expect(await generation.events.first { _ in true } == .started(promptTokens: 34, cachedTokens: 32))
+        loop.cancel()
+        await loop.value
+        #expect(await engine.statistics().integrityFailures == 0)
+    }
+
+    @Test func aDrainDoesNotWaitForIt() async throws {
+        let script = RunnerScript()
+        var configuration = EngineConfiguration()
+        configuration.stepTargetSeconds = 0.004
+        let runner = ScriptedModelRunner(limits: .small(), script: script)
+        let engine = Engine(configuration: configuration, runner: runner)
+        let loop = Task { await engine.run() }
+        await engine.prefillAhead(tokens(500), cacheSalt: "")
+        while script.counts.steps == 0 { await Task.yield() }
+        await engine.drain(timeout: .seconds(60))
+        await engine.prefillAhead(tokens(400, from: 9), cacheSalt: "")
+        let computed = await engine.statistics().aheadTokens
+        #expect(computed < 496)
+        for _ in 0..<50 { await Task.yield() }
+        #expect(await engine.statistics().aheadTokens == computed)
+        loop.cancel()
+        await loop.value
+        #expect(await engine.statistics().usedBlockCount == 0)
     }
 }

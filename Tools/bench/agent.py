@@ -29,18 +29,24 @@ from server import MODEL, Server
 STEPS = 5
 
 
+def tasks(count):
+    """Tasks of five steps, the last of which says that it is done."""
+    return [(task, screens) for task, screens in cases.tasks(4 * count) if len(screens) == STEPS]
+
+
 def run(arguments, options):
     """What one server says, and for each step (prompt tokens, of them computed, seconds to the first token)."""
     server = Server(["--model", str(cases.MODEL), "--served-model-name", MODEL, "--max-model-len", "8192", *arguments])
     count = lambda name: server.metric(f"vllm:{name}_total")
     try:
         said, figures = [], []
-        for task in range(options.tasks):
-            agent = Agent(server, prompts.long_prompt(random.Random(task), ["zh", "en"][task % 2], 3400))
-            for step, case in enumerate(cases.held_out(60)[task * STEPS:(task + 1) * STEPS]):
+        for index, (task, screens) in enumerate(tasks(options.tasks)):
+            agent = Agent(server, prompts.long_prompt(random.Random(index), ["zh", "en"][index % 2], 3400))
+            for step, case in enumerate(screens):
                 before = count("prompt_tokens"), count("prefix_cache_hits")
-                screen = f'** Screen Info **\n\n{{"current_app": "{case.name}"}}'
-                said.append(agent.step(f"{case.question}\n\n{screen}", case.picture()))
+                screen = '{"current_app": "System Home"}'
+                said.append(agent.step(f"{task}\n\n{screen}" if step == 0 else f"** Screen Info **\n\n{screen}",
+                                       case.picture()))
                 prompt, found = count("prompt_tokens") - before[0], count("prefix_cache_hits") - before[1]
                 figures.append((step, prompt, prompt - found, agent.times[0]))
                 time.sleep(options.pause)
