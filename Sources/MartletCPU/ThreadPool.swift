@@ -74,14 +74,23 @@ package final class ThreadPool {
     }
 }
 
+/// Names the calling thread for `top` and `perf`, where the system has a file for that.
+private func nameThread() {
+    guard let file = fopen("/proc/thread-self/comm", "w") else { return }
+    fputs("martlet-pool", file)
+    fclose(file)
+}
+
 #if canImport(Darwin)
 private func threadMain(_ argument: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+    nameThread()
     Unmanaged<Crew>.fromOpaque(argument).takeRetainedValue().work()
     return nil
 }
 #else
 private func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument else { return nil }
+    nameThread()
     Unmanaged<Crew>.fromOpaque(argument).takeRetainedValue().work()
     return nil
 }

@@ -88,7 +88,11 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
 
     package func cancel(_ id: RequestID) async { deliver(scheduler.cancel(id, now: clock.now())) }
 
-    package func statistics() async -> EngineStatistics { scheduler.statistics }
+    package func statistics() async -> EngineStatistics {
+        var statistics = scheduler.statistics
+        statistics.forwardSeconds = progress.forwardSeconds
+        return statistics
+    }
 
     package func drain(timeout: Duration) async {
         isDraining = true

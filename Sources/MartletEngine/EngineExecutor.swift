@@ -12,8 +12,11 @@ package final class EngineExecutor: SerialExecutor, @unchecked Sendable {
 
     /// Starts the thread; it keeps the executor until `close`.
     package init(name: String = "martlet-engine", stackBytes: Int = 8 << 20) {
-        let thread = Thread { self.run() }
-        thread.name = name
+        let thread = Thread {
+            // Only a thread that runs can be named.
+            Thread.current.name = name
+            self.run()
+        }
         thread.stackSize = stackBytes
         thread.start()
     }

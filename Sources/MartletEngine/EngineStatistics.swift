@@ -21,6 +21,8 @@ package struct EngineStatistics: Sendable, Equatable {
     package var promptTokens: UInt64 = 0
     package var generatedTokens: UInt64 = 0
     package var steps: UInt64 = 0
+    /// Time inside the model's operations.
+    package var forwardSeconds = 0.0
     package var rejectedRequests: UInt64 = 0
     package var finishedStop: UInt64 = 0
     package var finishedLength: UInt64 = 0

@@ -22,6 +22,7 @@ import time
 
 import growth
 import made_up
+import overhead
 import plots
 import programs
 import quality
@@ -33,7 +34,8 @@ import vllm_cpu
 import weights
 
 SMOLLM2 = ["smollm2-q4_1", "smollm2-q4_0", "smollm2-q8_0", "smollm2-bf16"]
-PARTS = ["limits", "smollm2", "nine-b-q4_0", "nine-b-q8_0", "server", "start", "quality", "vision", "growth"]
+PARTS = [
+    "limits", "smollm2", "nine-b-q4_0", "nine-b-q8_0", "server", "overhead", "start", "quality", "vision", "growth"]
 ALIASES = {"all": PARTS, "nine-b": ["nine-b-q4_0", "nine-b-q8_0"]}
 # Rounds unless told: enough for a median, and each part below half an hour on two cores.
 ROUNDS = {"limits": 1, "growth": 1}
@@ -184,7 +186,7 @@ def start(bench):
 
 
 MEASURES = {"limits": limits, "smollm2": smollm2, "server": server, "start": start, "growth": growth.measure,
-            "vision": vision.measure,
+            "overhead": overhead.measure, "vision": vision.measure,
             "quality": lambda bench: quality.measure(bench, SMOLLM2)}
 
 

@@ -4,6 +4,7 @@ import statistics
 
 import growth
 import made_up
+import overhead
 import results
 import vision
 
@@ -22,6 +23,8 @@ VLLM_GOALS = {
     "server: 16 streams of 128 + 64, output tok/s": {"": 3},
     "server: 16 streams behind a shared prefix of 480, TTFT p95, seconds": {"": 3},
 }
+# Of a step, at most: what is not the model's operations.
+OVERHEAD = 0.03
 # Of the limit: what meets a goal, too.
 SHARE = 0.85
 # Rounds that lie further apart than this are marked.
@@ -173,15 +176,41 @@ def vllm_text(outcome):
     return "\n".join(lines + [f"| {' | '.join(cells)} |" for cells in rows])
 
 
+def overhead_text(data):
+    """Martlet's own share of a step at 16 streams."""
+    rows = []
+    for name, works in data["samples"].items():
+        found = {work.removeprefix(overhead.WORK + ", "): programs["martlet"]
+                 for work, programs in works.items() if work.startswith(overhead.WORK)}
+        if found:
+            shares = [spread(found[part], 0.01) for part in ("between operations, share", "other threads, share", "share")]
+            met = "yes" if statistics.median(found["share"]) <= OVERHEAD else "no"
+            rows.append(f"| {data['files'][name]['name']} | {spread(found['milliseconds'])} | {' | '.join(shares)} | "
+                        f"{OVERHEAD:.0%} | {met} |")
+    if not rows:
+        return ""
+    return "\n".join(["", f"### Overhead of a step at {overhead.STREAMS} streams", "", overhead.MEANING, "",
+                      "| file | step, ms | between operations, % | other threads, % | together, % | at most | met |",
+                      "|---|---|---|---|---|---|---|", *rows])
+
+
 def quality_text(data):
     if not data.get("quality"):
         return ""
     lines = ["", "### Quality on the tests' text, llama.cpp beside its own f32", "",
              "| file | bits a weight | perplexity | KL | same best token, % |", "|---|---|---|---|---|"]
+    activations = []
     for name, found in data["quality"].items():
         file = data["files"][name]
         lines.append(f"| {file['name']} | {file['bytes'] * 8 / file['parameters']:.2f} | "
                      f"{found.get('perplexity', '')} | {found.get('kl', '')} | {found.get('same best token', '')} |")
+        activations += [
+            f"| {file['name']} | {program} | {each['perplexity']:.3f} | {each['kl']:.6f} | "
+            f"{each['same best token']:.1f} |" for program, each in found.get("activations", {}).items()]
+    if activations:
+        lines += ["", "What activations lose: each program beside f32 activations on the same weights.", "",
+                  "| file | program | perplexity | KL, nats | same best token, % |", "|---|---|---|---|---|",
+                  *activations]
     return "\n".join(lines)
 
 
@@ -204,6 +233,6 @@ def text(outcome):
         lines += [f"| {cells[2].removeprefix('growth: ')}{'' if cells[0] == grown[0][0] else f' ({cells[0]})'} | "
                   f"{' | '.join(cells[3:6])} |" for cells in grown]
     parts = [
-        vision.text(outcome, number, spread), vllm_text(outcome), starts_text(outcome.data), quality_text(outcome.data),
-        limits_text(outcome.data["limits"])]
+        vision.text(outcome, number, spread), vllm_text(outcome), overhead_text(outcome.data),
+        starts_text(outcome.data), quality_text(outcome.data), limits_text(outcome.data["limits"])]
     return "\n".join(["\n".join(lines), *(part for part in parts if part)])

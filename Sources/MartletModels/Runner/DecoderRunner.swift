@@ -77,7 +77,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         guard work.units.lowerBound == encoding.doneUnits else { throw RunnerError.outOfOrder }
         encodings[work.image] = encoding
         for unit in work.units {
-            tower.run(unit: unit, of: encoding)
+            progress.forward { tower.run(unit: unit, of: encoding) }
             encoding.doneUnits = unit + 1
             try tick()
         }
@@ -92,12 +92,14 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         for chunk in plan.chunks { try append(chunk, to: &batch) }
         for decode in plan.decodes { try append(decode, to: &batch) }
         guard !batch.tokens.isEmpty else { return StepResult(index: plan.index, rows: []) }
-        decoder.embed(batch.tokens)
-        for replacement in batch.replacements {
-            guard let source = embeddings[replacement.image] else { throw RunnerError.unknownImage }
-            decoder.replaceRows(replacement.targets, with: source, replacement.sources)
+        try progress.forward {
+            decoder.embed(batch.tokens)
+            for replacement in batch.replacements {
+                guard let source = embeddings[replacement.image] else { throw RunnerError.unknownImage }
+                decoder.replaceRows(replacement.targets, with: source, replacement.sources)
+            }
+            try decoder.run(positions: batch.positions, batch: batch.attention, cache: cache) { _ in try tick() }
         }
-        try decoder.run(positions: batch.positions, batch: batch.attention, cache: cache) { _ in try tick() }
         return StepResult(index: plan.index, rows: sample(batch))
     }
 
@@ -123,8 +125,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     private func sample(_ batch: StepBatch) -> [StepResult.Row] {
         // The requests share each slot's counts; they must be gone before the counts change, or each token copies them.
-        let sampled = decoder.sample(
-            batch.samples.flatMap { $0.rows }, batch.samples.flatMap { sampleRequests($0) })
+        let sampled = sampled(batch.samples.flatMap { $0.rows }, batch.samples.flatMap { sampleRequests($0) })
         var next = 0
         return batch.samples.map { sample in
             defer { next += sample.rows.count }
@@ -132,6 +133,10 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
             slots[sample.slot]?.append(tokens)
             return StepResult.Row(slot: sample.slot, tokens: tokens)
         }
+    }
+
+    private func sampled(_ rows: [Int], _ requests: [SampleRequest]) -> [SampledToken?] {
+        progress.forward { decoder.sample(rows, requests) }
     }
 
     /// One for each of its rows.

@@ -130,6 +130,7 @@ struct MetricsPage {
         page.gauge("martlet:kv_blocks_used", "Blocks that a sequence holds.", one(Double(s.usedBlockCount)))
         page.gauge("martlet:kv_blocks_cached", "Blocks that only hold a prefix.", one(Double(s.cachedBlockCount)))
         page.counter("martlet:steps", "Engine steps.", one(s.steps))
+        page.counter("martlet:forward_seconds", "Time inside the model's operations.", one(s.forwardSeconds))
         page.counter("martlet:prefill_ahead_tokens", "Tokens prefilled before a request asked.", one(s.aheadTokens))
         page.counter("martlet:prefill_ahead_hit_tokens", "Of them, found by a request.", one(s.aheadHitTokens))
         page.counter("martlet:encoded_image_tokens", "Image tokens computed.", one(s.encodedImageTokens))
