@@ -19,10 +19,11 @@ import Testing
         #expect(report(["--version"]).code == 0)
         let help = report(["--help"])
         #expect(help.code == 0)
-        for command in ["serve", "chat", "bench", "bench-kernels", "bench-vision", "selfcheck", "plan"] {
+        let benches = ["bench", "bench-kernels", "bench-vision", "bench-quality"]
+        for command in ["serve", "chat", "selfcheck", "plan"] + benches {
             #expect(help.text.contains("  \(command) "))
         }
-        for command in ["chat", "bench", "bench-kernels", "bench-vision", "selfcheck", "plan"] {
+        for command in ["chat", "selfcheck", "plan"] + benches {
             let text = report([command, "--help"]).text
             #expect(text.contains("EXAMPLE"), "\(command)")
         }
@@ -37,6 +38,7 @@ import Testing
         ["bench-kernels", "--shapes", "64"], ["bench-vision", "m", "--size", "3"],
         ["bench-vision", "m", "--repeats", "0"], ["bench", "m", "--images", "17"],
         ["bench", "m", "--images", "1", "--image-size", "big"],
+        ["bench-quality", "m", "t", "--context", "2"], ["bench-quality", "m", "t", "--against", "f64"],
     ])
     func usageErrorsExitWithTwo(arguments: [String]) {
         let (text, code) = report(arguments)
