@@ -144,7 +144,9 @@ extension CPUBackend {
         let target = UnsafeMutableRawPointer(workspace.start).bindMemory(to: UInt16.self, capacity: x.rows * stride)
         pool.parallel(x.rows, grain: Self.rowGrain(width: x.width)) { rows in
             // What is too large becomes infinite, as in arithmetic.
-            for row in rows { _ = kernels.table.pointee.narrow(MARTLET_BF16, x.row(row), target + row * stride, x.width) }
+            for row in rows {
+                _ = kernels.table.pointee.narrow(MARTLET_BF16, x.row(row), target + row * stride, x.width)
+            }
         }
         return UnsafePointer(target)
     }

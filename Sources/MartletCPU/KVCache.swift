@@ -36,7 +36,16 @@ extension CPUBackend {
             let (bytes, tooLarge) = blocks.multipliedReportingOverflow(by: blockBytes)
             guard !tooMany, !tooLarge else { throw MemoryError(byteCount: .max) }
             memory = try HugeMemory(byteCount: bytes)
+            // A first burst of requests would wait for the system's clearing of pages.
+            let ready = min(blockCount, Self.readyBytes / (layers * blockBytes))
+            for layer in 0..<layers where ready > 0 {
+                let first = layer * blockCount * blockBytes
+                memory.populate(first..<first + ready * blockBytes)
+            }
         }
+
+        /// Of the first blocks of all layers together, resident from the start.
+        private static var readyBytes: Int { 128 << 20 }
 
         /// Dimension 0 of the key at a slot; dimensions are `blockSize` elements apart.
         func key(layer: Int, block: Int, head: Int, slot: Int) -> UnsafeMutableRawPointer {

@@ -79,7 +79,8 @@ def main():
         """Of each round, the mean of that step over the tasks."""
         return [statistics.mean(row[column] for row in rounds if row[0] == step) for rounds in found[flag]]
 
-    print("| step | prompt tokens | computed without | with | TTFT without, ms | with, ms | ratio |\n|---|---|---|---|---|---|---|")
+    print("| step | prompt tokens | computed without | with | TTFT without, ms | with, ms | ratio |")
+    print("|---|---|---|---|---|---|---|")
     for step in range(STEPS):
         texts, medians = [], []
         for flag in found:

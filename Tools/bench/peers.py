@@ -85,8 +85,8 @@ class Bench:
                 for setting in self.settings(index, file, work):
                     self.sample(index, file, work, f"llama.cpp {setting}", lambda: llama(path, setting))
 
-    def martlet(self, path, context, tokens, which, sequences=1, repeats=1):
-        row = programs.martlet(self.options.martlet, path, self.threads, context, tokens, sequences, repeats)
+    def martlet(self, path, context, tokens, which, sequences=1, repeats=1, extra=()):
+        row = programs.martlet(self.options.martlet, path, self.threads, context, tokens, sequences, repeats, extra)
         return row[0 if which == "prefill" else 1]
 
 
@@ -102,13 +102,15 @@ def limits(bench):
 def smollm2(bench):
     folder = bench.options.llama
     for file in SMOLLM2:
+        # llama.cpp rounds activations to bf16 there, too.
+        extra = ["--activations", "bf16"] if file == "smollm2-bf16" else []
         bench.engines("smollm2", file, {
             "prefill 512, tok/s": (
-                lambda path: bench.martlet(path, 512, 2, "prefill", repeats=3),
+                lambda path: bench.martlet(path, 512, 2, "prefill", repeats=3, extra=extra),
                 lambda path, setting: programs.llama_bench(
                     folder, path, bench.threads, setting, prompt=512, repeats=3)),
             "decode 128 behind 16, tok/s": (
-                lambda path: bench.martlet(path, 16, 129, "decode", repeats=3),
+                lambda path: bench.martlet(path, 16, 129, "decode", repeats=3, extra=extra),
                 lambda path, setting: programs.llama_bench(
                     folder, path, bench.threads, setting, tokens=128, depth=16, repeats=3)),
         })

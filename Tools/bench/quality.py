@@ -13,7 +13,8 @@ import results
 TEXT = results.ROOT / "Tests/MartletModelsTests/Fixtures/smollm2/text.txt"
 CONTEXT = 256
 # Martlet's precisions of activations to compare with f32, by the type of the file.
-ACTIVATIONS = {"smollm2-q4_1": ["int8"], "smollm2-q4_0": ["int8"], "smollm2-q8_0": ["int8"]}
+ACTIVATIONS = {"smollm2-q4_1": ["int8"], "smollm2-q4_0": ["int8"], "smollm2-q8_0": ["int8"],
+               "smollm2-bf16": ["bf16"]}
 
 
 def figures(output):

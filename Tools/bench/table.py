@@ -54,7 +54,7 @@ def weight_bytes(name, file):
 def product_rate(limits, name, batch):
     """Operations a second of the bench's products together, at this many rows; None if they were not measured."""
     kind = name.rpartition("-")[2].upper()
-    activations = "f32" if kind == "BF16" else "int8"
+    activations = "bf16" if kind == "BF16" else "int8"
     rows = [row for row in limits.get("products", []) if (row["weights"], row["activations"], row["batch"]) == (
         kind, activations, batch)]
     work = sum(row["rows"] * row["columns"] for row in rows)
@@ -114,7 +114,8 @@ def row(outcome, name, work, start_length=2048, other="llama.cpp", goals=GOALS):
     return [
         file["name"], f"{file['bytes'] * 8 / file['parameters']:.2f}", work.replace("bytes", "MB"),
         spread(programs["martlet"], scale), f"{spread(programs[best], scale)}, {best.split(' ')[1]}",
-        f"**{ratio:.2f}**", number(goal) if goal else "", number(most / scale) if most else "", f"{share:.0%}" if share else "",
+        f"**{ratio:.2f}**", number(goal) if goal else "", number(most / scale) if most else "",
+        f"{share:.0%}" if share else "",
         {None: "", True: "yes", False: "no"}[met],
     ]
 
@@ -183,7 +184,8 @@ def overhead_text(data):
         found = {work.removeprefix(overhead.WORK + ", "): programs["martlet"]
                  for work, programs in works.items() if work.startswith(overhead.WORK)}
         if found:
-            shares = [spread(found[part], 0.01) for part in ("between operations, share", "other threads, share", "share")]
+            shares = [spread(found[part], 0.01)
+                      for part in ("between operations, share", "other threads, share", "share")]
             met = "yes" if statistics.median(found["share"]) <= OVERHEAD else "no"
             rows.append(f"| {data['files'][name]['name']} | {spread(found['milliseconds'])} | {' | '.join(shares)} | "
                         f"{OVERHEAD:.0%} | {met} |")

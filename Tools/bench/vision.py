@@ -28,7 +28,9 @@ SMALL = (112, 112)
 # layers, and of attention.
 SETTINGS = {
     "f32": ([], ("BF16", "f32"), ("BF16", "f32")),
+    "bf16": (["--activations", "bf16"], ("BF16", "bf16"), ("BF16", "bf16")),
     "int8": (["--quantization", "int8"], ("Q8_0", "int8"), ("BF16", "f32")),
+    "int8-bf16": (["--quantization", "int8", "--activations", "bf16"], ("Q8_0", "int8"), ("BF16", "bf16")),
 }
 TORCH_TYPES = ["float32", "bfloat16"]
 MMPROJ_TYPES = ["BF16", "Q8_0"]
@@ -40,7 +42,7 @@ SHAPE_ROWS = 1024
 # Pictures of a prompt, and the settings that prefill them.
 GROWTH_COUNTS = [1, 2, 3, 4]
 GROWTH_PICTURE = "360×800"
-GROWTH_SETTING = "f32"
+GROWTH_SETTING = "bf16"
 GROWTH_OTHER = ("BF16", "fa-on")
 # Tokens of text behind the pictures.
 GROWTH_TEXT = 16

@@ -78,7 +78,8 @@ static void picture_case(size_t dimension, size_t rows, size_t positions) {
 /// The same by products of bf16, with some of the keys and values next to nothing.
 static void short_case(size_t dimension, size_t rows, size_t positions) {
     const size_t stride = 3 * dimension + 1, count = (rows > positions ? rows : positions) * stride;
-    const size_t tiles = (positions + MARTLET_SHORT_TILE - 1) / MARTLET_SHORT_TILE, each = martlet_short_tile(dimension);
+    const size_t tiles = (positions + MARTLET_SHORT_TILE - 1) / MARTLET_SHORT_TILE;
+    const size_t each = martlet_short_tile(dimension);
     float *fused = memory(count * 4);
     uint16_t *scratch = memory(martlet_short_scratch(dimension) * 2);
     fill(fused, count);

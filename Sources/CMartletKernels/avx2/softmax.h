@@ -21,7 +21,8 @@ MARTLET_INLINE lanes larger(lanes a, lanes b) {
 MARTLET_INLINE lanes first_of(lanes v, size_t count, lanes rest) {
     const __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), eight = _mm256_set1_epi32(8);
     const __m256i all = _mm256_set1_epi32(count < 16 ? (int)count : 16);
-    const __m256i low = _mm256_cmpgt_epi32(all, places), high = _mm256_cmpgt_epi32(all, _mm256_add_epi32(places, eight));
+    const __m256i low = _mm256_cmpgt_epi32(all, places);
+    const __m256i high = _mm256_cmpgt_epi32(all, _mm256_add_epi32(places, eight));
     return (lanes){
         _mm256_blendv_ps(rest.low, v.low, _mm256_castsi256_ps(low)),
         _mm256_blendv_ps(rest.high, v.high, _mm256_castsi256_ps(high))};

@@ -22,6 +22,7 @@ const martlet_kernel_table martlet_table_avx512bf16 = {
     .rotary_table = martlet_rotary_table_scalar,
     .rotate = martlet_rotate_avx2,
     .store = martlet_store_avx2,
+    .store_int8 = martlet_store_int8_scalar,
     .attention = martlet_attention_avx512,
     .pack_tile = martlet_pack_tile_avx2,
     .short_attention = martlet_short_attention_avx512bf16,

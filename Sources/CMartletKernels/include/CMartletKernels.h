@@ -104,9 +104,9 @@ typedef void martlet_multiply_int8_fn(
 /// a cache.
 static inline size_t martlet_bf16_row_stride(size_t columns) { return columns + 32; }
 
-/// `multiply` with w of bf16 and x rounded to bf16 by `narrow`, rows `martlet_bf16_row_stride` apart; columns: even. Each y is one chain of
-/// fused multiply-adds from zero over ascending pairs of columns, in a pair the second before the first, then one
-/// addition of the bias. Numbers and sums below 2^-126 count as zero.
+/// `multiply` with w of bf16 and x rounded to bf16 by `narrow`, rows `martlet_bf16_row_stride` apart; columns: even.
+/// Each y is one chain of fused multiply-adds from zero over ascending pairs of columns, in a pair the second before
+/// the first, then one addition of the bias. Numbers and sums below 2^-126 count as zero.
 typedef void martlet_multiply_bf16_fn(
     const martlet_matrix *w, size_t first, size_t last, const uint16_t *x, size_t rows, const float *_Nullable bias,
     float *y, size_t stride);
