@@ -114,7 +114,8 @@ private final class Crew: @unchecked Sendable {
     private let started = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private let finished = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var count = 0
-    private var body: ((Int) -> Void)?
+    /// What a region does; unmanaged, since threads would quarrel over its count of references.
+    private var job: Unmanaged<Job>?
 
     init() {
         mutex.initialize(to: pthread_mutex_t())
@@ -138,14 +139,23 @@ private final class Crew: @unchecked Sendable {
     func run(_ count: Int, _ body: @escaping (Int) -> Void) {
         precondition(count <= Int(UInt32.max), "\(count) chunks")
         self.count = count
-        self.body = body
+        let job = Job(body)
+        self.job = .passUnretained(job)
         doneCount.store(0, ordering: .relaxed)
         let region = (ticket.load(ordering: .relaxed) >> 32) &+ 1
         ticket.store(region << 32 | UInt64(count), ordering: .sequentiallyConsistent)
         if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake(started) }
         takeChunks(of: region & 0xFFFF_FFFF)
         awaitDone()
-        self.body = nil
+        self.job = nil
+        withExtendedLifetime(job) {}
+    }
+
+    /// The body of a region.
+    private final class Job {
+        let body: (Int) -> Void
+
+        init(_ body: @escaping (Int) -> Void) { self.body = body }
     }
 
     func stop() {
@@ -160,8 +170,6 @@ private final class Crew: @unchecked Sendable {
     }
 
     private func takeChunks(of region: UInt64) {
-        // Read once and only with a chunk in hand; each read costs a reference that all threads count.
-        var work: ((Int) -> Void)?
         var current = ticket.load(ordering: .acquiring)
         while current >> 32 == region, current & 0xFFFF_FFFF > 0 {
             let (taken, seen) = ticket.weakCompareExchange(
@@ -169,8 +177,7 @@ private final class Crew: @unchecked Sendable {
             current = seen
             guard taken else { continue }
             let total = count
-            if work == nil { work = body }
-            work?(total - Int(seen & 0xFFFF_FFFF))
+            job?._withUnsafeGuaranteedRef { $0.body(total - Int(seen & 0xFFFF_FFFF)) }
             let done = doneCount.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
             if done == total, callerSleeps.load(ordering: .sequentiallyConsistent) { wake(finished) }
             current = ticket.load(ordering: .acquiring)
