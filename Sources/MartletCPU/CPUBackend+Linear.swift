@@ -67,9 +67,14 @@ extension CPUBackend {
 
     /// In what precision activations meet a segment.
     private func precision(for segment: Matrix.Segment, of matrix: Matrix) -> ActivationPrecision {
-        switch segment.dtype {
+        precision(for: segment.dtype, columns: matrix.columns)
+    }
+
+    /// In what precision activations meet rows of this type.
+    package func precision(for dtype: DType, columns: Int) -> ActivationPrecision {
+        switch dtype {
         case .f32, .f16: .f32
-        case .bf16: activations == .bf16 && matrix.columns % 2 == 0 ? .bf16 : .f32
+        case .bf16: activations == .bf16 && columns % 2 == 0 ? .bf16 : .f32
         default: activations == .f32 ? .f32 : .int8
         }
     }

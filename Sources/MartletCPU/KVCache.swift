@@ -1,5 +1,13 @@
 import MartletTensor
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
 extension CPUBackend {
     /// Keys and values of every layer in blocks: [layer][block][keys, values][head]. Keys of a head lie transposed
     /// in their block, [dimension][slot], so that scores of neighbouring positions are one vector; values lie
@@ -36,16 +44,37 @@ extension CPUBackend {
             let (bytes, tooLarge) = blocks.multipliedReportingOverflow(by: blockBytes)
             guard !tooMany, !tooLarge else { throw MemoryError(byteCount: .max) }
             memory = try HugeMemory(byteCount: bytes)
-            // A first burst of requests would wait for the system's clearing of pages.
+        }
+
+        /// Of the first blocks of all layers together, those that `makeResident` is for.
+        private static var readyBytes: Int { 128 << 20 }
+
+        /// Makes the first blocks resident, on a thread of its own that ends with it: a first burst of requests would
+        /// wait for the system's clearing of pages, and so would the start.
+        fileprivate func makeResident() {
+            let argument = Unmanaged.passRetained(self)
+            #if canImport(Darwin)
+            var thread: pthread_t?
+            #else
+            var thread = pthread_t()
+            #endif
+            guard pthread_create(&thread, nil, populateCache, argument.toOpaque()) == 0 else {
+                return argument.release()
+            }
+            #if canImport(Darwin)
+            if let thread { pthread_detach(thread) }
+            #else
+            pthread_detach(thread)
+            #endif
+        }
+
+        fileprivate func populate() {
             let ready = min(blockCount, Self.readyBytes / (layers * blockBytes))
             for layer in 0..<layers where ready > 0 {
                 let first = layer * blockCount * blockBytes
                 memory.populate(first..<first + ready * blockBytes)
             }
         }
-
-        /// Of the first blocks of all layers together, resident from the start.
-        private static var readyBytes: Int { 128 << 20 }
 
         /// Dimension 0 of the key at a slot; dimensions are `blockSize` elements apart.
         func key(layer: Int, block: Int, head: Int, slot: Int) -> UnsafeMutableRawPointer {
@@ -92,6 +121,22 @@ extension CPUBackend {
     package func makeKVCache(
         layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType
     ) throws -> KVCache {
-        try KVCache(layers: layers, heads: heads, blockCount: blockCount, blockSize: blockSize, dtype: dtype)
+        let cache = try KVCache(
+            layers: layers, heads: heads, blockCount: blockCount, blockSize: blockSize, dtype: dtype)
+        cache.makeResident()
+        return cache
     }
 }
+
+#if canImport(Darwin)
+private func populateCache(_ argument: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+    Unmanaged<CPUBackend.KVCache>.fromOpaque(argument).takeRetainedValue().populate()
+    return nil
+}
+#else
+private func populateCache(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let argument else { return nil }
+    Unmanaged<CPUBackend.KVCache>.fromOpaque(argument).takeRetainedValue().populate()
+    return nil
+}
+#endif

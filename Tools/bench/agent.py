@@ -88,7 +88,8 @@ def main():
             medians.append(statistics.median(times))
             texts.append(f"{medians[-1]:.1f} ({times[0]:.1f} to {times[-1]:.1f})")
         prompt, without, ahead = (statistics.median(of(flag, step, column)) for flag, column in
-                                  [("--prefill-next-turn", 1), ("--no-prefill-next-turn", 2), ("--prefill-next-turn", 2)])
+                                  [("--prefill-next-turn", 1), ("--no-prefill-next-turn", 2),
+                                   ("--prefill-next-turn", 2)])
         print(f"| {step + 1} | {prompt:.0f} | {without:.0f} | {ahead:.0f} | {texts[0]} | {texts[1]} | "
               f"**{medians[0] / medians[1]:.2f}** |", flush=True)
 

@@ -66,7 +66,7 @@ struct KernelBench {
             let perSecond = BenchCommand.median(speeds)
             return ProductSpeed(
                 rows: rows, columns: columns, weights: dtype,
-                activations: backend.activations, batch: batch,
+                activations: backend.precision(for: dtype, columns: columns), batch: batch,
                 bytesPerSecond: perSecond * Double(bytes),
                 operationsPerSecond: perSecond * 2 * Double(rows) * Double(columns) * Double(batch))
         }

@@ -81,7 +81,8 @@ struct KernelBenchCommand: ParsableCommand {
         print(" weights  activations  rows          matrix      GB/s   of read      GOP/s")
         var products: [ProductSpeed] = []
         for dtype in try types() {
-            for backend in backends where Self.differ(backend.activations, dtype) {
+            // Each precision once: a backend's own, where this type meets it.
+            for backend in backends where backend.precision(for: dtype, columns: 2) == backend.activations {
                 let bench = KernelBench(backend: backend, repeats: repeats, seconds: seconds)
                 for (rows, columns) in try matrices() {
                     let speeds = try bench.product(dtype, rows: rows, columns: columns, batches: batches())
@@ -95,15 +96,6 @@ struct KernelBenchCommand: ParsableCommand {
             reads[index] = speed
         }
         try write(backends[0], reads, products)
-    }
-
-    /// Whether this precision is more than another's name for this type.
-    private static func differ(_ activations: ActivationPrecision, _ dtype: DType) -> Bool {
-        switch activations {
-        case .f32: true
-        case .int8: dtype.isQuantized
-        case .bf16: dtype == .bf16
-        }
     }
 
     /// Threads, and bytes a second that they read: one thread and all.
