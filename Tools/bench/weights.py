@@ -5,8 +5,8 @@
 
 Names: smollm2-q4_1 (the file itself), smollm2-q4_0, smollm2-q8_0, smollm2-bf16, smollm2-f32 (llama-quantize from that
 file, so that all hold the same model), any of these with -long behind it (for contexts past the model's own),
-nine-b-q4_0 (5.3 GB), nine-b-q8_0 (10 GB): the 9B shape with made-up weights. The vision tower of that shape (1.9 GB, and
-2.8 GB as GGUF files) is made by `vision_directory`, `vision_text` and `mmproj`.
+nine-b-q4_0 (5.3 GB), nine-b-q8_0 (10 GB): the 9B shape with made-up weights. The vision tower of that shape (1.9 GB,
+and 2.8 GB as GGUF files) is made by `vision_directory`, `vision_text` and `mmproj`.
 """
 
 import math
@@ -20,6 +20,8 @@ import made_up
 import made_up_vision
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "martlet"
+# In a folder of their own: a GGUF model takes the mmproj file beside it for its eyes.
+VISION = CACHE / "glm4v-tower-made-up"
 SMOLLM2_PARAMETERS = 134_515_008
 # Left on the disk beside a 9B file.
 SPARE_BYTES = 4 << 30
@@ -38,7 +40,7 @@ def quantized(llama, original, kind):
 def made(path, needed, make):
     """The path, made by `make` if it is not there and the disk has room for `needed` bytes."""
     if not path.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(CACHE).free
         if free < needed + SPARE_BYTES:
             raise SystemExit(f"{path.name} needs {needed / 1e9:.1f} GB of disk and {CACHE} has {free / 1e9:.1f} left")
@@ -55,20 +57,20 @@ def nine_b(kind):
 def vision_directory():
     """The tower before a narrow text model, as a Hugging Face directory in bf16."""
     needed = 2 * sum(math.prod(shape) for _, shape, _ in made_up_vision.tensors())
-    return made(CACHE / "glm4v-tower-made-up", needed, made_up_vision.write_directory)
+    return made(VISION / "checkpoint", needed, made_up_vision.write_directory)
 
 
 def vision_text():
     """The narrow text model as a GGUF file."""
     directory = vision_directory()
-    return made(CACHE / "glm4v-tower-made-up.text.gguf", 1 << 27,
+    return made(VISION / "text.gguf", 1 << 27,
                 lambda path: made_up_vision.write_text(path, directory))
 
 
 def mmproj(kind):
     """The tower as a GGUF file of this type."""
     directory = vision_directory()
-    return made(CACHE / f"glm4v-tower-made-up.mmproj-{kind}.gguf", 2 * made_up_vision.parameter_count(),
+    return made(VISION / f"mmproj-{kind}.gguf", 2 * made_up_vision.parameter_count(),
                 lambda path: made_up_vision.write_mmproj(path, directory, kind))
 
 
