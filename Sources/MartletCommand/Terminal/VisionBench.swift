@@ -8,7 +8,7 @@ struct VisionBench {
     typealias Tower = VisionTower<CPUBackend>
 
     private let backend: CPUBackend
-    private let tower: Tower
+    let tower: Tower
     private let processor: ImageProcessor
     let name: String
     let threadCount: Int

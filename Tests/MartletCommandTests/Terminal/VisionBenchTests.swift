@@ -54,7 +54,13 @@ import Testing
         let large = try bench.measure(try bench.image(PictureSize(width: 560, height: 560))).speed
         #expect(large.patches > VisionBench.Tower.stripRows, "strips are several")
         #expect(small.patches == 64 && large.patches == 1600)
-        #expect((large.phases["attend"] ?? 0) > (large.phases["embed"] ?? 1), "\(large)")
+        #expect(large.phases.values.allSatisfy { $0 > 0 } && large.phases.count == TowerSpeed.phaseNames.count)
+        let phases = (0..<bench.tower.unitCount(patches: 1600)).map { bench.tower.phase(ofUnit: $0, patches: 1600) }
+        let counts = Dictionary(grouping: phases) { $0.rawValue }.mapValues(\.count)
+        // Two strips: each once at the ends, and each twice in every block.
+        let blocks = (phases.count - 4) / 4
+        #expect(counts == ["embed": 2, "project": 2 * blocks, "attend": 2 * blocks, "merge": 2])
+        #expect(phases.first?.rawValue == "embed" && phases.last?.rawValue == "merge")
     }
 
     @Test func theCommandWritesWhatItFound() throws {
