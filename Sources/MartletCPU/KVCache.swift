@@ -52,23 +52,10 @@ extension CPUBackend {
         /// Makes the first blocks resident, on a thread of its own that ends with it: a first burst of requests would
         /// wait for the system's clearing of pages, and so would the start.
         fileprivate func makeResident() {
-            let argument = Unmanaged.passRetained(self)
-            #if canImport(Darwin)
-            var thread: pthread_t?
-            #else
-            var thread = pthread_t()
-            #endif
-            guard pthread_create(&thread, nil, populateCache, argument.toOpaque()) == 0 else {
-                return argument.release()
-            }
-            #if canImport(Darwin)
-            if let thread { pthread_detach(thread) }
-            #else
-            pthread_detach(thread)
-            #endif
+            if let thread = startThread(name: "martlet-cache", populate) { pthread_detach(thread) }
         }
 
-        fileprivate func populate() {
+        private func populate() {
             let ready = min(blockCount, Self.readyBytes / (layers * blockBytes))
             for layer in 0..<layers where ready > 0 {
                 let first = layer * blockCount * blockBytes
@@ -127,16 +114,3 @@ extension CPUBackend {
         return cache
     }
 }
-
-#if canImport(Darwin)
-private func populateCache(_ argument: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
-    Unmanaged<CPUBackend.KVCache>.fromOpaque(argument).takeRetainedValue().populate()
-    return nil
-}
-#else
-private func populateCache(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument else { return nil }
-    Unmanaged<CPUBackend.KVCache>.fromOpaque(argument).takeRetainedValue().populate()
-    return nil
-}
-#endif

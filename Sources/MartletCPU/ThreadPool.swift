@@ -24,7 +24,7 @@ package final class ThreadPool {
         precondition(threadCount > 0, "\(threadCount) threads")
         let crew = Crew()
         for _ in 1..<max(threadCount, 1) {
-            guard let thread = Self.start(crew) else { break }
+            guard let thread = startThread(name: "martlet-pool", crew.work) else { break }
             threads.append(thread)
         }
         self.crew = crew
@@ -56,50 +56,14 @@ package final class ThreadPool {
 
     /// Threads of the pool that wait without using a processor.
     var sleepingThreadCount: Int { crew.sleepers.load(ordering: .acquiring) }
-
-    private static func start(_ crew: Crew) -> pthread_t? {
-        let argument = Unmanaged.passRetained(crew)
-        #if canImport(Darwin)
-        var thread: pthread_t?
-        let status = pthread_create(&thread, nil, threadMain, argument.toOpaque())
-        #else
-        var thread = pthread_t()
-        let status = pthread_create(&thread, nil, threadMain, argument.toOpaque())
-        #endif
-        guard status == 0 else {
-            argument.release()
-            return nil
-        }
-        return thread
-    }
 }
-
-/// Names the calling thread for `top` and `perf`, where the system has a file for that.
-private func nameThread() {
-    guard let file = fopen("/proc/thread-self/comm", "w") else { return }
-    fputs("martlet-pool", file)
-    fclose(file)
-}
-
-#if canImport(Darwin)
-private func threadMain(_ argument: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
-    nameThread()
-    Unmanaged<Crew>.fromOpaque(argument).takeRetainedValue().work()
-    return nil
-}
-#else
-private func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument else { return nil }
-    nameThread()
-    Unmanaged<Crew>.fromOpaque(argument).takeRetainedValue().work()
-    return nil
-}
-#endif
 
 /// What the pool's threads share. `ticket` holds the number of the region in its upper half and the chunks not yet
 /// taken in its lower: a thread that takes a chunk by compare-and-exchange knows that its region is not over, so the
 /// region's other fields are stable until it reports the chunk done. A thread that comes late finds nothing to take
 /// and is not waited for.
+///
+/// `@unchecked Sendable`: what is not atomic is written by the caller of `run` alone, while no chunk is out.
 private final class Crew: @unchecked Sendable {
     /// Pauses before a thread sleeps: about the time between two regions of a forward pass.
     static let spins = 1000

@@ -2,8 +2,6 @@
 #include "../kernels.h"
 
 #if defined(__x86_64__)
-#include <string.h>
-
 #include "lanes.h"
 
 #pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)

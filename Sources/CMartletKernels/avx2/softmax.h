@@ -2,9 +2,8 @@
 #ifndef MARTLET_AVX2_SOFTMAX_H
 #define MARTLET_AVX2_SOFTMAX_H
 
-#include "exponential.h"
+#include "eights.h"
 #include "lanes.h"
-#include "reduction.h"
 
 #pragma clang attribute push(__attribute__((target(MARTLET_TARGET))), apply_to = function)
 
@@ -13,19 +12,12 @@ MARTLET_INLINE lanes exponential(lanes x) {
 }
 
 /// The larger of each; b where one is NaN.
-MARTLET_INLINE lanes larger(lanes a, lanes b) {
-    return (lanes){_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
-}
+MARTLET_INLINE lanes larger(lanes a, lanes b) { return (lanes){greater_8(a.low, b.low), greater_8(a.high, b.high)}; }
 
 /// The first `count` of v, behind them those of `rest`.
 MARTLET_INLINE lanes first_of(lanes v, size_t count, lanes rest) {
-    const __m256i places = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), eight = _mm256_set1_epi32(8);
-    const __m256i all = _mm256_set1_epi32(count < 16 ? (int)count : 16);
-    const __m256i low = _mm256_cmpgt_epi32(all, places);
-    const __m256i high = _mm256_cmpgt_epi32(all, _mm256_add_epi32(places, eight));
-    return (lanes){
-        _mm256_blendv_ps(rest.low, v.low, _mm256_castsi256_ps(low)),
-        _mm256_blendv_ps(rest.high, v.high, _mm256_castsi256_ps(high))};
+    const int all = count < MARTLET_PANEL_ROWS ? (int)count : MARTLET_PANEL_ROWS;
+    return (lanes){first_8(all, v.low, rest.low), first_8(all - 8, v.high, rest.high)};
 }
 
 MARTLET_INLINE float largest_of(lanes v) { return martlet_maximum_of_8(_mm256_max_ps(v.low, v.high)); }

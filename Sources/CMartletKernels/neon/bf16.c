@@ -2,8 +2,6 @@
 #include "../kernels.h"
 
 #if defined(__aarch64__)
-#include <string.h>
-
 #include "lanes.h"
 
 #pragma STDC FP_CONTRACT OFF

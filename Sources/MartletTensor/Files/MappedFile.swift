@@ -8,6 +8,8 @@
 
 /// Owner of a read-only mapping of one regular file. The file is opened without blocking, so a pipe or a device
 /// in a model's directory is refused instead of hanging the start.
+///
+/// `@unchecked Sendable`: nothing changes after `init`, and the mapping is read-only.
 package struct MappedFile: ~Copyable, @unchecked Sendable {
     /// As given; errors name it.
     package let path: String
