@@ -12,7 +12,9 @@ MARTLET_INLINE lanes exponential(lanes x) {
 }
 
 /// The larger of each; b where one is NaN.
-MARTLET_INLINE lanes larger(lanes a, lanes b) { return (lanes){greater_8(a.low, b.low), greater_8(a.high, b.high)}; }
+MARTLET_INLINE lanes larger(lanes a, lanes b) {
+    return (lanes){greater_8(a.low, b.low), greater_8(a.high, b.high)};
+}
 
 /// The first `count` of v, behind them those of `rest`.
 MARTLET_INLINE lanes first_of(lanes v, size_t count, lanes rest) {
