@@ -6,8 +6,8 @@ import Musl
 import Darwin
 #endif
 
-/// A thread of the system's that runs `body` once and ends, `name`d for `top` and `perf` where the system has a file for
-/// that; nil if there is none to be had. Whoever starts it joins or detaches it.
+/// A thread of the system's that runs `body` once and ends; nil if there is none to be had. `top` and `perf` show
+/// `name`, where the system has a file for that. Whoever starts the thread joins or detaches it.
 func startThread(name: String, _ body: @escaping () -> Void) -> pthread_t? {
     let argument = Unmanaged.passRetained(
         ThreadBody {
