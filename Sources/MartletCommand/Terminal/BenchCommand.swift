@@ -63,7 +63,6 @@ struct BenchCommand: AsyncParsableCommand {
         settings.engine.maxRunningSequences = sequences
         settings.engine.maxBatchedTokens = settings.model.maxBatchedTokens
         settings.engine.enablePrefixCaching = false
-        settings.engine.queueTimeoutSeconds = 86400
         if model.maxModelLen == nil { settings.model.maxModelLength = (lengths.max() ?? 0) + tokens }
         if images > 0, model.maxModelLen == nil { settings.model.maxModelLength? += try pictureTokenLimit() }
         let size = try pictureSize()

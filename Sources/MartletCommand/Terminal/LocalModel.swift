@@ -36,6 +36,8 @@ struct LocalModel: Sendable {
         var configuration = settings.engine
         configuration.endTokens = assembly.endTokens
         configuration.modelIdentity = assembly.files.location
+        // Whoever asks here is the only one: being turned away helps nobody, however long the machine takes.
+        configuration.queueTimeoutSeconds = 86400
         let engine = Engine(configuration: configuration, runner: runner, seeds: SeedSource(seed: settings.seed))
         let defaults = try GenerationFile.defaults(
             choice: settings.generationConfig, own: assembly.files.generationConfig,
