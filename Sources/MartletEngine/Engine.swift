@@ -12,7 +12,9 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     private nonisolated let progress: StepProgress
     private let runner: Runner
     private var scheduler: Scheduler
-    private var sinks: [RequestID: EventSink] = [:]
+    private var outbox = EventOutbox()
+    /// Where the events of a request go, and how many of its choices have not finished.
+    private var readers: [RequestID: (sink: EventSink, unfinishedCount: Int)] = [:]
     private var tickets: [StepTicket] = []
     private var seeds: SeedSource
     private var nextRequest: UInt64 = 1
@@ -71,12 +73,12 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
             request, id: id, visionUnits: request.prompt.images.map { runner.visionUnitCount(of: $0.image) },
             seed: seed, now: clock.now())
         nextRequest += 1
+        let choiceCount = max(1, request.sampling.choiceCount)
+        let cancel: @Sendable () -> Void = { [weak self] in Task { await self?.cancel(id) } }
         let (sink, events) = EventSink.make(
-            bufferLimit: scheduler.configuration.eventBufferLimit, choiceCount: max(1, request.sampling.choiceCount)
-        ) { [weak self] in
-            Task { await self?.cancel(id) }
-        }
-        sinks[id] = sink
+            bufferLimit: scheduler.configuration.eventBufferLimit, choiceCount: choiceCount,
+            route: request.route, onDrop: cancel, onFull: cancel)
+        readers[id] = (sink, choiceCount)
         wake()
         return Generation(id: id, events: events)
     }
@@ -86,7 +88,10 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
         if scheduler.prefillAhead(tokens, cacheSalt: cacheSalt, now: clock.now()) { wake() }
     }
 
-    package func cancel(_ id: RequestID) async { deliver(scheduler.cancel(id, now: clock.now())) }
+    package func cancel(_ id: RequestID) async {
+        deliver(scheduler.cancel(id, now: clock.now()))
+        outbox.post()
+    }
 
     package func statistics() async -> EngineStatistics {
         var statistics = scheduler.statistics
@@ -113,6 +118,8 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
         watch.setBusy(true)
         let schedule = scheduler.schedule(now: clock.now(), cost: runner.costModel)
         deliver(schedule.actions)
+        // Whoever reads wakes up while the step runs.
+        outbox.post()
         if let step = schedule.step { launch(step) }
         if tickets.count >= max(1, runner.limits.depth) || (schedule.step == nil && !tickets.isEmpty) {
             collect()
@@ -156,14 +163,14 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
         }
     }
 
+    /// Into the outbox, which is posted before the next step, or when there is none.
     private func deliver(_ actions: [EngineAction]) {
         for action in actions {
-            guard let isFull = sinks[action.request]?.send(action.event) else { continue }
-            if sinks[action.request]?.unfinishedCount == 0 {
-                sinks[action.request] = nil
-            } else if isFull {
-                deliver(scheduler.cancel(action.request, message: "The client reads too slowly.", now: clock.now()))
-            }
+            guard let sink = readers[action.request]?.sink else { continue }
+            outbox.put(action.event, for: sink)
+            guard case .finished = action.event else { continue }
+            readers[action.request]?.unfinishedCount -= 1
+            if readers[action.request]?.unfinishedCount == 0 { readers[action.request] = nil }
         }
     }
 
@@ -171,6 +178,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
 
     /// Nothing is left to do, by a step or by a cancel: the books are checked, and whoever drains goes on.
     private func rest() {
+        outbox.post()
         scheduler.checkIntegrity()
         watch.setBusy(false)
         for drainer in drainers { drainer.resume() }

@@ -15,6 +15,8 @@ package struct GenerationRequest: Sendable {
     package var priority = 0
     /// Separates prefix-cache entries of tenants that must not see each other's timing.
     package var cacheSalt = ""
+    /// Where its events are read; nil = anywhere, each wakes its reader.
+    package var route: (any EventRoute)?
 
     package init(prompt: Prompt, sampling: SamplingParameters) {
         self.prompt = prompt

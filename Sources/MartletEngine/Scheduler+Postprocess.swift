@@ -41,9 +41,9 @@ extension Scheduler {
     }
 
     /// Ends every choice of a request. Unknown ids are ignored.
-    package mutating func cancel(_ id: RequestID, message: String? = nil, now: Double) -> [EngineAction] {
+    package mutating func cancel(_ id: RequestID, now: Double) -> [EngineAction] {
         let leaving = (waiting + running + retiring).filter { $0.group.id == id }
-        return endAll(leaving, reason: .cancelled, message: message, now: now)
+        return endAll(leaving, reason: .cancelled, now: now)
     }
 
     /// Ends everything. Steps in flight are given up: call it only when none will be collected any more.
@@ -131,7 +131,7 @@ extension Scheduler {
 
     /// Ends those of `sequences` that have not ended.
     mutating func endAll(
-        _ sequences: [TokenSequence], reason: FinishReason, message: String?, now: Double
+        _ sequences: [TokenSequence], reason: FinishReason, message: String? = nil, now: Double
     ) -> [EngineAction] {
         var actions: [EngineAction] = []
         for sequence in sequences where sequence.isLive {

@@ -12,6 +12,9 @@ package struct ServerContext: InitializableFromSource, Sendable {
         wasActive = source.channel.isActive
     }
 
+    /// What streams to the client runs here; nil = anywhere, where there is no connection.
+    var executor: EventLoopExecutor? { wasActive ? EventLoopExecutor(channel.eventLoop) : nil }
+
     /// `IP:PORT` of the client, for the access line.
     var peer: String {
         guard let address = channel.remoteAddress, let host = address.ipAddress, let port = address.port else {

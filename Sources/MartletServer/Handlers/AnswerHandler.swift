@@ -23,7 +23,8 @@ struct AnswerHandler: Sendable {
                     tokenizer: environment.model.tokenizer, options: options, assembly: prompt.assembly)
                 return (plan, prompt.prompt.tokens.count, prompt.imageTokenCount)
             }, choicesPerGeneration: options.sampling.choiceCount)
-        let source = try await submit(prompts, options: options)
+        let executor = exchange.context.executor
+        let source = try await submit(prompts, options: options, executor: executor)
         let includesUsage = options.includesUsage || environment.configuration.forcesUsage
         var logger = environment.logger
         logger[metadataKey: "request"] = "\(exchange.id)"
@@ -44,8 +45,10 @@ struct AnswerHandler: Sendable {
             return decorated(
                 .events { writer in
                     defer { watch?.end() }
-                    var run = ready
-                    try await run.stream(from: first, to: &writer)
+                    try await withTaskExecutorPreference(executor) {
+                        var run = ready
+                        try await run.stream(from: first, to: &writer)
+                    }
                 }, prompts)
         } catch {
             watch?.end()
@@ -56,12 +59,13 @@ struct AnswerHandler: Sendable {
 
     /// All or none.
     private func submit(
-        _ prompts: [PreparedPrompt], options: GenerationOptions
+        _ prompts: [PreparedPrompt], options: GenerationOptions, executor: EventLoopExecutor?
     ) async throws(APIError) -> EventSource {
         var generations: [Generation] = []
         do throws(EngineError) {
             for prepared in prompts {
-                let request = request(prepared, options: options)
+                var request = request(prepared, options: options)
+                request.route = executor
                 generations.append(try await environment.engine.submit(request))
                 environment.metrics.note(request.sampling)
             }
@@ -71,7 +75,8 @@ struct AnswerHandler: Sendable {
         }
         let keepAlive = options.streams ? environment.configuration.keepAliveSeconds : nil
         return EventSource(
-            generations, engine: environment.engine, keepAlive: keepAlive.map { .milliseconds(Int64($0 * 1000)) })
+            generations, engine: environment.engine, executor: executor,
+            keepAlive: keepAlive.map { .milliseconds(Int64($0 * 1000)) })
     }
 
     /// `max_tokens` beyond the context is clamped, not refused: Open-AutoGLM sends 3000 whatever the context is.

@@ -19,6 +19,7 @@ final class EventSource: Sendable {
     private let continuation: AsyncStream<Item>.Continuation
     private let engine: any GenerationEngine
     private let generations: [Generation]
+    private let executor: EventLoopExecutor?
     private let eventCount = Atomic<UInt64>(0)
     private let endedCount = Atomic<Int>(0)
     private let tasks = Mutex<[Task<Void, Never>]>([])
@@ -26,8 +27,13 @@ final class EventSource: Sendable {
 
     var generationCount: Int { generations.count }
 
-    /// - Parameter keepAlive: time without events after which `idle` comes; nil = never.
-    init(_ generations: [Generation], engine: any GenerationEngine, keepAlive: Duration?) {
+    /// - Parameters:
+    ///   - executor: where events are passed on; nil = anywhere.
+    ///   - keepAlive: time without events after which `idle` comes; nil = never.
+    init(
+        _ generations: [Generation], engine: any GenerationEngine, executor: EventLoopExecutor?, keepAlive: Duration?
+    ) {
+        self.executor = executor
         self.engine = engine
         self.generations = generations
         (items, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.capacity))
@@ -41,7 +47,7 @@ final class EventSource: Sendable {
     }
 
     private func start(_ body: @escaping @Sendable (EventSource) async -> Void) {
-        let task = Task { [weak self] in
+        let task = Task(executorPreference: executor) { [weak self] in
             if let self { await body(self) }
         }
         tasks.withLock { $0.append(task) }
