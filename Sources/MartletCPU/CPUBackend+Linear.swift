@@ -156,6 +156,14 @@ extension CPUBackend {
         return UnsafePointer(target)
     }
 
+    /// Panels that a thread takes at a time: for few rows long runs, since memory is what they wait for and it is read
+    /// fastest in one go; for many, few panels, so that threads end together.
+    static func panelGrain(panels: Int, bytes: Int, rows: Int, threads: Int) -> Int {
+        guard rows <= 2 else { return panels < 64 * threads ? 2 : 4 }
+        let hand = (panels + 2 * threads - 1) / (2 * threads)
+        return max(1, min(hand, (512 << 10) / max(bytes, 1)))
+    }
+
     /// Products of the segments that meet one precision; `kernel` takes a matrix, its panels, bias and row 0 of its
     /// output.
     private func multiply(
@@ -168,8 +176,9 @@ extension CPUBackend {
             var matrix = weight.kernelMatrix(segment)
             let first = segment.rows.lowerBound
             let (start, biases) = (y.start + first, bias.map { $0.start + first })
-            // Few panels are dealt out in smaller hands, so that threads end together.
-            let grain = segment.panelCount < 64 * pool.threadCount ? 2 : 4
+            let bytes = Matrix.panelBytes(segment.dtype, columns: weight.columns)
+            let grain = Self.panelGrain(
+                panels: segment.panelCount, bytes: bytes, rows: y.rows, threads: pool.threadCount)
             withUnsafePointer(to: &matrix) { matrix in
                 pool.parallel(segment.panelCount, grain: grain) { kernel(matrix, $0, biases, start) }
             }
