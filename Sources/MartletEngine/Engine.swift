@@ -74,10 +74,11 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
             seed: seed, now: clock.now())
         nextRequest += 1
         let choiceCount = max(1, request.sampling.choiceCount)
-        let cancel: @Sendable () -> Void = { [weak self] in Task { await self?.cancel(id) } }
         let (sink, events) = EventSink.make(
-            bufferLimit: scheduler.configuration.eventBufferLimit, choiceCount: choiceCount,
-            route: request.route, onDrop: cancel, onFull: cancel)
+            bufferLimit: scheduler.configuration.eventBufferLimit, choiceCount: choiceCount, route: request.route
+        ) { [weak self] in
+            Task { await self?.cancel(id) }
+        }
         readers[id] = (sink, choiceCount)
         wake()
         return Generation(id: id, events: events)
@@ -166,11 +167,10 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     /// Into the outbox, which is posted before the next step, or when there is none.
     private func deliver(_ actions: [EngineAction]) {
         for action in actions {
-            guard let sink = readers[action.request]?.sink else { continue }
-            outbox.put(action.event, for: sink)
-            guard case .finished = action.event else { continue }
-            readers[action.request]?.unfinishedCount -= 1
-            if readers[action.request]?.unfinishedCount == 0 { readers[action.request] = nil }
+            guard var reader = readers[action.request] else { continue }
+            if case .finished = action.event { reader.unfinishedCount -= 1 }
+            outbox.put(action.event, unfinishedCount: reader.unfinishedCount, for: reader.sink)
+            readers[action.request] = reader.unfinishedCount > 0 ? reader : nil
         }
     }
 

@@ -2,14 +2,18 @@
 struct EventOutbox {
     private struct Delivery {
         let event: GenerationEvent
+        let unfinishedCount: Int
         let sink: EventSink
+
+        func make() { sink.send(event, unfinishedCount: unfinishedCount) }
     }
 
     private var direct: [Delivery] = []
     private var routed: [ObjectIdentifier: (route: any EventRoute, deliveries: [Delivery])] = [:]
 
-    mutating func put(_ event: GenerationEvent, for sink: EventSink) {
-        let delivery = Delivery(event: event, sink: sink)
+    /// `unfinishedCount` choices of its request have not finished after `event`.
+    mutating func put(_ event: GenerationEvent, unfinishedCount: Int, for sink: EventSink) {
+        let delivery = Delivery(event: event, unfinishedCount: unfinishedCount, sink: sink)
         if let route = sink.route {
             routed[route.thread, default: (route, [])].deliveries.append(delivery)
         } else {
@@ -19,11 +23,11 @@ struct EventOutbox {
 
     /// Sends all, those of one request in the order they were put.
     mutating func post() {
-        for delivery in direct { delivery.sink.send(delivery.event) }
-        direct = []
+        for delivery in direct { delivery.make() }
+        direct.removeAll(keepingCapacity: true)
         for (route, deliveries) in routed.values {
-            route.run { for delivery in deliveries { delivery.sink.send(delivery.event) } }
+            route.run { for delivery in deliveries { delivery.make() } }
         }
-        routed = [:]
+        routed.removeAll(keepingCapacity: true)
     }
 }

@@ -11,7 +11,6 @@ import Testing
     private static let unchecked: [String: String] = [
         "Sources/MartletCPU/ThreadPool.swift": "the crew's counters are atomic, and one task at a time is published",
         "Sources/MartletEngine/EngineExecutor.swift": "jobs are touched under a condition only",
-        "Sources/MartletEngine/EventSink.swift": "what changes belongs to one thread",
         "Sources/MartletTensor/Files/MappedFile.swift": "a read-only mapping",
     ]
 

@@ -19,7 +19,6 @@ final class EventSource: Sendable {
     private let continuation: AsyncStream<Item>.Continuation
     private let engine: any GenerationEngine
     private let generations: [Generation]
-    private let executor: EventLoopExecutor?
     private let eventCount = Atomic<UInt64>(0)
     private let endedCount = Atomic<Int>(0)
     private let tasks = Mutex<[Task<Void, Never>]>([])
@@ -33,20 +32,21 @@ final class EventSource: Sendable {
     init(
         _ generations: [Generation], engine: any GenerationEngine, executor: EventLoopExecutor?, keepAlive: Duration?
     ) {
-        self.executor = executor
         self.engine = engine
         self.generations = generations
         (items, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.capacity))
         for (index, generation) in generations.enumerated() {
-            start { source in
+            start(on: executor) { source in
                 for await event in generation.events { source.put(.event(event, generation: index)) }
                 source.put(nil)
             }
         }
-        if let keepAlive { start { await $0.tick(every: keepAlive) } }
+        if let keepAlive { start(on: executor) { await $0.tick(every: keepAlive) } }
     }
 
-    private func start(_ body: @escaping @Sendable (EventSource) async -> Void) {
+    private func start(
+        on executor: EventLoopExecutor?, _ body: @escaping @Sendable (EventSource) async -> Void
+    ) {
         let task = Task(executorPreference: executor) { [weak self] in
             if let self { await body(self) }
         }
