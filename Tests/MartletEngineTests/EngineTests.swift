@@ -111,11 +111,15 @@ import Testing
     @Test func whoDoesNotReadIsCancelledAndTold() async throws {
         var configuration = EngineConfiguration()
         configuration.eventBufferLimit = 4
-        try await withEngine(configuration: configuration) { engine, script in
+        let script = RunnerScript()
+        script.directions.stepTime = .milliseconds(2)
+        try await withEngine(configuration: configuration, script: script) { engine, script in
             var request = GenerationRequest([1], maxTokens: 400)
             request.sampling.choiceCount = 2
             let generation = try await engine.submit(request)
             try await expectClean(engine, script)
+            // Long before its 400 tokens, which take 0.8 seconds.
+            #expect(await engine.statistics().finishedCancelled == 2)
             let events = await generation.events.reduce(into: [GenerationEvent]()) { $0.append($1) }
             #expect(events.count == 6)
             for (choice, event) in events.suffix(2).enumerated() {
