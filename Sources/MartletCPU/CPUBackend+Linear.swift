@@ -156,12 +156,12 @@ extension CPUBackend {
         return UnsafePointer(target)
     }
 
-    /// Panels that a thread takes at a time: for few rows long runs, since memory is what they wait for and it is read
-    /// fastest in one go; for many, few panels, so that threads end together.
+    /// Panels that a thread takes at a time. Few rows make little work of a panel, beside which taking it and starting
+    /// to read it show: long runs, of half a mebibyte at most. Many rows: short ones, so that threads end together.
     static func panelGrain(panels: Int, bytes: Int, rows: Int, threads: Int) -> Int {
-        guard rows <= 2 else { return panels < 64 * threads ? 2 : 4 }
-        let hand = (panels + 2 * threads - 1) / (2 * threads)
-        return max(1, min(hand, (512 << 10) / max(bytes, 1)))
+        guard rows <= 128 else { return panels < 64 * threads ? 2 : 4 }
+        let run = (panels + 2 * threads - 1) / (2 * threads)
+        return max(1, min(run, (512 << 10) / max(bytes, 1)))
     }
 
     /// Products of the segments that meet one precision; `kernel` takes a matrix, its panels, bias and row 0 of its
