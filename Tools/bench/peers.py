@@ -101,14 +101,13 @@ def limits(bench):
 
 
 def better(before, now):
+    """Two measurings of the same limits: the greater of each figure."""
     if not before:
         return now
-    shape = lambda product: [product[key] for key in ("rows", "columns", "weights", "activations", "batch")]
-    rate = lambda product: product["operations_per_second"]
-    pairs = [(one, other) for one in before["products"] for other in now["products"] if shape(one) == shape(other)]
     reads = before["read_bytes_per_second"]
+    products = zip(before["products"], now["products"], strict=True)
     return now | {
-        "products": [max(pair, key=rate) for pair in pairs],
+        "products": [max(pair, key=lambda product: product["operations_per_second"]) for pair in products],
         "read_bytes_per_second": {key: max(value, reads[key]) for key, value in now["read_bytes_per_second"].items()}}
 
 
