@@ -16,11 +16,9 @@ package struct ModelFootprint: Sendable, Equatable {
         self.configuration = configuration
         let tensors = configuration.tensors
         parameterCount = tensors.reduce(0) { $0 + $1.elementCount }
-        self.weightBytes = weightBytes ?? tensors.reduce(0) { sum, info in
-            let plain = info.shape.count > 1 && !info.dtype.isQuantized ? dtype ?? info.dtype : info.dtype
-            let stored = quantization.target(of: info) ?? plain
-            return sum + info.elementCount / stored.blockElements * stored.blockBytes
-        }
+        let storage = WeightStorage(dtype: dtype, quantization: quantization)
+        self.weightBytes =
+            weightBytes ?? tensors.reduce(0) { $0 + storage.type(of: $1).byteCount($1.elementCount) }
     }
 
     /// KV cache of one position over all layers, in bytes. A cache of q8_0 has a byte an element and an f32 scale for

@@ -2,17 +2,17 @@ import Foundation
 import MartletModels
 import MartletTensor
 
-/// Weights, KV cache and activations of a model, shared out over devices.
+/// Weights, KV cache and activations of a model on one device.
 struct MemoryPlan {
     let configuration: ModelConfiguration
-    let devices: DeviceList
+    /// Of the device.
+    let bytes: Int
     /// Tokens of one sequence.
     let length: Int
     let cacheType: DType
     /// Rows of a step.
     let rows: Int
 
-    /// Of one device, when `count` share the model.
     struct Share: Equatable {
         let weightBytes: Int
         let cacheBytesPerToken: Int
@@ -23,17 +23,13 @@ struct MemoryPlan {
         var fits: Bool { tokens > 0 }
     }
 
-    func share(storage: DType?, over count: Int) -> Share {
+    func share(storage: DType?) -> Share {
         let footprint = ModelFootprint(configuration, dtype: storage)
-        let weights = (footprint.weightBytes + count - 1) / count
-        let heads = max(1, configuration.decoder.heads.keyValueCount)
-        // Heads are whole: more ranks than KV heads hold copies of them.
-        let headsPerDevice = (heads + count - 1) / count
-        let perToken = footprint.cacheBytesPerToken(cacheType) / heads * headsPerDevice
+        let perToken = footprint.cacheBytesPerToken(cacheType)
         let activations = footprint.activationBytes(rows: rows)
-        let free = devices.bytes - weights - activations
+        let free = bytes - footprint.weightBytes - activations
         return Share(
-            weightBytes: weights, cacheBytesPerToken: perToken, activationBytes: activations,
+            weightBytes: footprint.weightBytes, cacheBytesPerToken: perToken, activationBytes: activations,
             tokens: free <= 0 ? -1 : free / max(1, perToken))
     }
 
@@ -50,26 +46,23 @@ struct MemoryPlan {
             \(StartLog.grouped(length)) tokens
             Activations of a step of \(rows) rows: \(gibibytes(footprint.activationBytes(rows: rows))) GiB
 
-            \(devices.count) device\(devices.count == 1 ? "" : "s") of \(gibibytes(devices.bytes)) GiB; \
-            figures for each device:
+            1 device of \(gibibytes(bytes)) GiB; figures for each device:
 
             weights     devices  weights GiB  KV bytes/token   KV tokens  sequences of \(StartLog.grouped(length))
 
             """
-        for storage in storages {
-            for count in Set([1, devices.count]).sorted() { text += row(storage, over: count) }
-        }
+        for storage in storages { text += row(storage) }
         return text + "\n" + advice
     }
 
     /// As the files have it; for plain weights also in 8 and 4 bits, as GGUF files of the model have them.
     private var storages: [DType?] { configuration.dtype.isQuantized ? [nil] : [nil, .q8_0, .q4_0] }
 
-    private func row(_ storage: DType?, over count: Int) -> String {
-        let share = share(storage: storage, over: count)
+    private func row(_ storage: DType?) -> String {
+        let share = share(storage: storage)
         let name = (storage ?? configuration.dtype).rawValue.padding(toLength: 10, withPad: " ", startingAt: 0)
         let cells = [
-            "\(count)".paddedLeft(9), LoadProgress.gibibytes(share.weightBytes).paddedLeft(13),
+            "1".paddedLeft(9), LoadProgress.gibibytes(share.weightBytes).paddedLeft(13),
             "\(share.cacheBytesPerToken)".paddedLeft(16),
             share.fits ? StartLog.grouped(share.tokens).paddedLeft(12) : "none".paddedLeft(12),
             share.fits ? "  " + StartLog.fixed(Double(share.tokens) / Double(max(1, length)), 1) : "  does not fit",
@@ -78,7 +71,7 @@ struct MemoryPlan {
     }
 
     private var advice: String {
-        let share = share(storage: nil, over: devices.count)
+        let share = share(storage: nil)
         if share.tokens >= length {
             return
                 "As stored it fits: --max-model-len \(length) with \(share.tokens / max(1, length)) full sequences at"
@@ -86,7 +79,7 @@ struct MemoryPlan {
         }
         if share.fits { return "As stored it fits with --max-model-len \(share.tokens) at most.\n" }
         for storage in storages.compactMap(\.self) {
-            let smaller = self.share(storage: storage, over: devices.count)
+            let smaller = self.share(storage: storage)
             if smaller.fits {
                 return
                     "As stored it does not fit; a \(storage.rawValue.uppercased()) GGUF file does, with"

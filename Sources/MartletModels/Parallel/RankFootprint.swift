@@ -1,0 +1,62 @@
+import MartletTensor
+
+/// The memory of one rank, counted from what it holds.
+package struct RankFootprint: Sendable, Equatable {
+    /// Weights as stored.
+    package let weightBytes: Int
+    /// Of these, what a step without pictures reads: all but the tower and the embedding, of which it takes rows.
+    package let readBytes: Int
+    /// KV cache of one position over the layers of its stage.
+    package let cacheBytesPerToken: Int
+    /// Scratch in f32: a step's activations, the logits, and one screenshot on its way through the tower.
+    package let workspaceBytes: Int
+
+    /// Patches of a picture of 1080 x 2400 pixels, the usual screen of a phone.
+    package static let screenshotPatches = 13416
+
+    /// `tensors`: the model's, whole. `rows` of a step.
+    package init(
+        _ shard: Shard, of configuration: ModelConfiguration, tensors: [TensorInfo],
+        storage: WeightStorage = WeightStorage(), cacheType: DType, rows: Int
+    ) {
+        let readsEmbedding = configuration.decoder.hasTiedHead && shard.isLastStage
+        var weights = 0, read = 0
+        for info in tensors {
+            let type = storage.type(of: info)
+            let bytes = shard.slices(of: info).reduce(0) { $0 + type.byteCount($1.elementCount) }
+            weights += bytes
+            let isLookup = info.name == TensorName.embedding && !readsEmbedding
+            if !isLookup, !info.name.hasPrefix(TensorName.visionPrefix) { read += bytes }
+        }
+        weightBytes = weights
+        readBytes = read
+        let heads = shard.heads
+        let elementBytes = cacheType.isQuantized ? 1 : cacheType.blockBytes
+        let scales = cacheType.isQuantized ? 4 * heads.keyValueCount : 0
+        cacheBytesPerToken = shard.layers.count * 2 * (heads.keyValueWidth * elementBytes + scales)
+        workspaceBytes =
+            4 * (Self.decoderFloats(shard, rows: rows) + (shard.tower.map { Self.towerFloats($0) } ?? 0))
+    }
+
+    /// What TextDecoder allocates, with the shares of this rank; tensor rank 0 of the last stage gathers whole logits.
+    private static func decoderFloats(_ shard: Shard, rows: Int) -> Int {
+        let decoder = shard.decoder, heads = shard.heads
+        let perRow = 2 * decoder.hiddenSize + decoder.rotary.dimensions + heads.fusedWidth + heads.queryWidth
+        let strip = min(rows, 512) * 3 * shard.intermediate.count
+        guard shard.isLastStage else { return rows * perRow + strip }
+        let gathered = shard.tensorSize > 1 && shard.tensorRank == 0 ? decoder.vocabularyRows : 0
+        return rows * perRow + strip + min(rows, 32) * (decoder.hiddenSize + shard.vocabulary.count + gathered)
+    }
+
+    /// What VisionTower allocates for its strips and for a screenshot.
+    private static func towerFloats(_ tower: TowerShard) -> Int {
+        let vision = tower.vision
+        let rows = 1024, merge = vision.mergeSize * vision.mergeSize
+        let fused = 3 * tower.heads.count * vision.headDimension
+        let strip = vision.patchWidth + vision.hiddenSize + 3 * tower.inner.count
+        let merged = vision.outputSize + 3 * tower.mergerInner.count
+        let picture = vision.hiddenSize + fused + vision.headDimension
+        return rows * (strip + vision.hiddenSize) + rows / merge * merged
+            + screenshotPatches * picture + screenshotPatches / merge * vision.outputSize
+    }
+}
