@@ -21,23 +21,9 @@ package struct ModelFootprint: Sendable, Equatable {
             weightBytes ?? tensors.reduce(0) { $0 + storage.type(of: $1).byteCount($1.elementCount) }
     }
 
-    /// KV cache of one position over all layers, in bytes. A cache of q8_0 has a byte an element and an f32 scale for
-    /// every head's key and value.
+    /// KV cache of one position over all layers, in bytes.
     package func cacheBytesPerToken(_ dtype: DType) -> Int {
-        let decoder = configuration.decoder
-        let scales = dtype.isQuantized ? 4 * decoder.heads.keyValueCount : 0
-        let elementBytes = dtype.isQuantized ? 1 : dtype.blockBytes
-        return decoder.layerCount * 2 * (decoder.heads.keyValueWidth * elementBytes + scales)
-    }
-
-    /// Scratch of a step of `rows` rows, in bytes of f32: what TextDecoder allocates.
-    package func activationBytes(rows: Int) -> Int {
-        let decoder = configuration.decoder
-        let perRow =
-            2 * decoder.hiddenSize + decoder.rotary.dimensions + decoder.heads.fusedWidth + decoder.heads.queryWidth
-        let strip = min(rows, 512) * 3 * decoder.intermediateSize
-        let head = min(rows, 32) * (decoder.hiddenSize + decoder.vocabularyRows)
-        return 4 * (rows * perRow + strip + head)
+        configuration.decoder.layerCount * configuration.decoder.heads.cacheBytesPerToken(dtype)
     }
 
     /// Multiply-adds times two of one row through the layers, head excluded.
@@ -53,12 +39,25 @@ package struct ModelFootprint: Sendable, Equatable {
         4 * Double(configuration.decoder.layerCount) * Double(configuration.decoder.heads.queryWidth)
     }
 
-    /// Of one vision unit, averaged over a 1080 x 2400 screenshot (13,416 patches).
+    /// Patches of a picture of 1080 x 2400 pixels, the usual screen of a phone.
+    package static let screenshotPatches = 13416
+
+    /// Of one vision unit, averaged over such a screenshot.
     package func operationsPerVisionUnit(stripRows: Int) -> Double {
         guard let vision = configuration.vision else { return 0 }
         let hidden = Double(vision.hiddenSize), rows = Double(stripRows)
         let products = 4 * hidden * hidden + 3 * hidden * Double(vision.blockIntermediateSize)
-        let attention = 2 * 13416 * hidden
+        let attention = 2 * Double(Self.screenshotPatches) * hidden
         return rows * (products + attention)
+    }
+}
+
+extension AttentionHeads {
+    /// A layer's key and value at one position, in bytes. A cache of q8_0 has a byte an element and an f32 scale for
+    /// every head's key and value.
+    func cacheBytesPerToken(_ dtype: DType) -> Int {
+        let scales = dtype.isQuantized ? 4 * keyValueCount : 0
+        let elementBytes = dtype.isQuantized ? 1 : dtype.blockBytes
+        return 2 * (keyValueWidth * elementBytes + scales)
     }
 }

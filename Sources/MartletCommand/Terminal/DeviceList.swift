@@ -21,4 +21,12 @@ struct DeviceList: Equatable {
         else { throw failure }
         self.init(count: count, bytes: Int(gibibytes * scale))
     }
+
+    /// One device: the memory that is free here.
+    static func thisMachine() throws -> DeviceList {
+        guard let memory = HostMemory.read() else {
+            throw UsageError("This machine's memory could not be read. Give --devices, e.g. --devices 16GiB.")
+        }
+        return DeviceList(count: 1, bytes: memory.available)
+    }
 }

@@ -5,7 +5,9 @@ import MartletTensor
 
 /// The devices of a plan, how ranks share a model over them, and how fast they are.
 struct ParallelArguments: ParsableArguments {
-    @Option(help: ArgumentHelp("Equal devices.", valueName: "24GiB|2x24GiB")) var devices: String?
+    @Option(
+        help: ArgumentHelp("Equal devices; default: this machine's free memory.", valueName: "24GiB|2x24GiB"))
+    var devices: String?
     @Option(
         name: [.long, .customLong("tp")],
         help: ArgumentHelp("Ranks that share every layer; default: all devices.", valueName: "n"))
@@ -21,7 +23,10 @@ struct ParallelArguments: ParsableArguments {
     var pipelineLayerPartition: String?
     @Option(help: ArgumentHelp("How tensor ranks share the vision tower.", valueName: "weights|data"))
     var mmEncoderTpMode = TowerMode.weights
-    @Option(help: "Share of each device's memory to use.") var gpuMemoryUtilization = 0.9
+    @Option(
+        help: ArgumentHelp(
+            "Share of each device's memory to use; default: 0.9, of what is free here all.", valueName: "0…1"))
+    var gpuMemoryUtilization: Double?
     @Option(
         name: [.long, .customShort("q")],
         help: ArgumentHelp(
@@ -34,18 +39,8 @@ struct ParallelArguments: ParsableArguments {
     @Option(help: ArgumentHelp("What a rank sends to another.", valueName: "GB/s")) var link: Double?
     @Option(help: ArgumentHelp("What a message takes beside its bytes.", valueName: "us")) var linkLatency = 5.0
 
-    /// nil without `--devices`, which every flag here needs.
-    func deviceList() throws -> DeviceList? {
-        if let devices { return try DeviceList(text: devices) }
-        let asked = [
-            ("--tensor-parallel-size", tensorParallelSize != nil),
-            ("--pipeline-parallel-size", pipelineParallelSize != nil),
-            ("--data-parallel-size", dataParallelSize != nil), ("--quantization", quantization != nil),
-            ("--pipeline-layer-partition", pipelineLayerPartition != nil), ("--bandwidth", bandwidth != nil),
-            ("--link", link != nil),
-        ]
-        guard let first = asked.first(where: \.1) else { return nil }
-        throw UsageError("\(first.0) needs --devices, e.g. --devices 2x24GiB.")
+    func deviceList() throws -> DeviceList {
+        try devices.map(DeviceList.init(text:)) ?? DeviceList.thisMachine()
     }
 
     /// Tensor ranks on all devices, where nothing else is said.
@@ -69,17 +64,16 @@ struct ParallelArguments: ParsableArguments {
         }
         guard size.rankCount <= devices.count else {
             throw UsageError(
-                "\(size.tensor) x \(size.pipeline) x \(size.data) ranks need \(size.rankCount) devices, and --devices"
-                    + " names \(devices.count).")
+                "\(size.tensor) x \(size.pipeline) x \(size.data) ranks need \(size.rankCount) devices, not"
+                    + " \(devices.count): give e.g. --devices \(size.rankCount)x24GiB.")
         }
         return size
     }
 
     func memoryShare() throws -> Double {
-        guard gpuMemoryUtilization > 0, gpuMemoryUtilization <= 1 else {
-            throw UsageError("--gpu-memory-utilization is above 0, and 1 at most.")
-        }
-        return gpuMemoryUtilization
+        let share = gpuMemoryUtilization ?? (devices == nil ? 1 : 0.9)
+        guard share > 0, share <= 1 else { throw UsageError("--gpu-memory-utilization is above 0, and 1 at most.") }
+        return share
     }
 
     /// Plain weights as they are, in 8 and in 4 bits, unless one of these is asked for.

@@ -57,12 +57,11 @@ struct ParallelPlan {
 
     func text(name: String) throws(ParallelError) -> String {
         let gibibytes = LoadProgress.gibibytes
-        let footprint = ModelFootprint(configuration)
         // Refused before anything is said.
         let asked = try fit(storages[0], size)
         var text = """
             \(name): \(configuration.architecture.rawValue), \
-            \(StartLog.parameters(footprint.parameterCount)) parameters\
+            \(StartLog.parameters(tensors.reduce(0) { $0 + $1.elementCount })) parameters\
             \(configuration.vision == nil ? "" : ", with a vision tower")
             \(devices.count) device\(devices.count == 1 ? "" : "s") of \(gibibytes(devices.bytes)) GiB, of which \
             \(gibibytes(deviceBytes)) GiB are used; KV cache in \(cacheType.cacheName); steps of \(rows) rows
@@ -215,6 +214,11 @@ extension ParallelSize {
 }
 
 extension String {
+    /// Spaces in front, up to `width` characters.
+    fileprivate func paddedLeft(_ width: Int) -> String {
+        String(repeating: " ", count: max(0, width - count)) + self
+    }
+
     /// Spaces behind, up to `width` characters and one at least.
     fileprivate func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(1, width - count)) }
 }

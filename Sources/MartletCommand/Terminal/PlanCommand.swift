@@ -8,20 +8,18 @@ struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Say what memory a model needs and what fits.",
         discussion: """
-            Counts weights, KV cache and workspace from config.json alone (or from a GGUF file). With --devices it
-            shares the model out as ranks do, cut by cut, and says for each rank what it holds, how many tokens of
-            context fit beside it, what the ranks tell each other for every token, and, where --bandwidth says how fast
-            a device reads its memory, the least time that a token can take. This version serves with one CPU rank:
-            layouts of several are a plan. Sizes that do not suit the model are refused, with those that do.
-
-            Without --devices: this machine's free memory.
+            Counts weights, KV cache and workspace from config.json alone (or from a GGUF file), for this machine's free
+            memory or for --devices. It shares the model out as ranks do, cut by cut, and says for each rank what it
+            holds, how many tokens of context fit beside it, what the ranks tell each other for every token, and, where
+            --bandwidth says how fast a device reads its memory, the least time that a token can take. This version
+            serves with one CPU rank: layouts of several are a plan. Sizes that do not suit the model are refused, with
+            those that do.
 
             EXAMPLES:
               martlet plan ./AutoGLM-Phone-9B --devices 2x24GiB --max-model-len 4096
               martlet plan ./AutoGLM-Phone-9B --devices 2x24GiB --bandwidth 1008 --link 25
               martlet plan ./AutoGLM-Phone-9B --devices 8x24GiB --tp 2 --pp 2 --dp 2 --quantization int8
-              martlet plan ./AutoGLM-Phone-9B --devices 16GiB --bandwidth measure
-              martlet plan model.gguf
+              martlet plan model.gguf --bandwidth measure
             """)
 
     @Argument(help: "A directory with config.json, a .gguf file, or a hub name that a local cache has.")
@@ -40,15 +38,7 @@ struct PlanCommand: ParsableCommand {
         guard (1...65536).contains(maxNumBatchedTokens) else {
             throw UsageError("--max-num-batched-tokens is between 1 and 65536.")
         }
-        guard let devices = try parallel.deviceList() else {
-            guard let memory = HostMemory.read() else {
-                throw UsageError("This machine's memory could not be read. Give --devices, e.g. --devices 16GiB.")
-            }
-            let plan = MemoryPlan(
-                configuration: configuration, bytes: memory.available, length: length, cacheType: cacheType,
-                rows: maxNumBatchedTokens)
-            return print(plan.text(name: model), terminator: "")
-        }
+        let devices = try parallel.deviceList()
         let plan = ParallelPlan(
             configuration: configuration, tensors: configuration.tensors(of: files.weights), devices: devices,
             share: try parallel.memoryShare(), size: try parallel.size(over: devices),

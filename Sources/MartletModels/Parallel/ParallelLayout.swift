@@ -1,7 +1,7 @@
 import MartletTensor
 
-/// Which rank holds what of a model (D9): plans count with it, and ranks load by it. Ranks are numbered with the tensor
-/// rank running fastest, then the stage, then the copy, so that those who talk most are neighbours.
+/// Which rank holds what of a model (D9): plans count with it, and ranks are to load by it. Ranks are numbered with the
+/// tensor rank running fastest, then the stage, then the copy, so that those who talk most are neighbours.
 package struct ParallelLayout: Sendable, Equatable {
     package let size: ParallelSize
     /// The layers of each stage.

@@ -11,9 +11,6 @@ package struct RankFootprint: Sendable, Equatable {
     /// Scratch in f32: a step's activations, the logits, and one screenshot on its way through the tower.
     package let workspaceBytes: Int
 
-    /// Patches of a picture of 1080 x 2400 pixels, the usual screen of a phone.
-    package static let screenshotPatches = 13416
-
     /// `tensors`: the model's, whole. `rows` of a step.
     package init(
         _ shard: Shard, of configuration: ModelConfiguration, tensors: [TensorInfo],
@@ -30,10 +27,7 @@ package struct RankFootprint: Sendable, Equatable {
         }
         weightBytes = weights
         readBytes = read
-        let heads = shard.heads
-        let elementBytes = cacheType.isQuantized ? 1 : cacheType.blockBytes
-        let scales = cacheType.isQuantized ? 4 * heads.keyValueCount : 0
-        cacheBytesPerToken = shard.layers.count * 2 * (heads.keyValueWidth * elementBytes + scales)
+        cacheBytesPerToken = shard.layers.count * shard.heads.cacheBytesPerToken(cacheType)
         workspaceBytes =
             4 * (Self.decoderFloats(shard, rows: rows) + (shard.tower.map { Self.towerFloats($0) } ?? 0))
     }
@@ -56,6 +50,7 @@ package struct RankFootprint: Sendable, Equatable {
         let strip = vision.patchWidth + vision.hiddenSize + 3 * tower.inner.count
         let merged = vision.outputSize + 3 * tower.mergerInner.count
         let picture = vision.hiddenSize + fused + vision.headDimension
+        let screenshotPatches = ModelFootprint.screenshotPatches
         return rows * (strip + vision.hiddenSize) + rows / merge * merged
             + screenshotPatches * picture + screenshotPatches / merge * vision.outputSize
     }

@@ -24,7 +24,7 @@ import Testing
     private func plan(_ words: String, length: Int = 4096) throws -> ParallelPlan {
         let arguments = try arguments(words)
         let configuration = try Shapes.autoGLM()
-        let devices = try #require(try arguments.deviceList())
+        let devices = try arguments.deviceList()
         return ParallelPlan(
             configuration: configuration, tensors: configuration.tensors, devices: devices,
             share: try arguments.memoryShare(), size: try arguments.size(over: devices),
@@ -64,6 +64,14 @@ import Testing
         #expect(close.contains("For times give --bandwidth"))
         #expect(try plan("--devices 4x24GiB --dp 3").text(name: "m").contains("3 copies: figures are of one"))
         #expect(try plan("--devices 4x24GiB --dp 3").text(name: "m").contains("1 device is not used."))
+    }
+
+    @Test func meansThisMachineUnlessTold() throws {
+        let here = try arguments("--quantization int8")
+        #expect(try here.deviceList().count == 1)
+        #expect(try here.memoryShare() == 1)
+        #expect(try arguments("--devices 24GiB").memoryShare() == 0.9)
+        #expect(try plan("").text(name: "m").contains("BF16     1 rank"))
     }
 
     @Test func refusesAtOnce() throws {

@@ -21,6 +21,10 @@ import Testing
         // MODEL.md 1.1: 10,292,777,472 parameters of 2 bytes, and 40 layers x 2 x 2 heads x 128 x 2 bytes.
         #expect(one.weightBytes == 2 * 10_292_777_472)
         #expect(one.cacheBytesPerToken == 40960)
+        // 128 bytes and a scale a head.
+        #expect(try ranks(nine, ParallelSize(), cacheType: .q8_0)[0].cacheBytesPerToken == 40 * 2 * 2 * 132)
+        let eight = try ranks(nine, ParallelSize(), storage: WeightStorage(dtype: .q8_0))[0]
+        #expect(eight.weightBytes * 100 / one.weightBytes == 53)
         // All but the embedding (151552 x 4096) and the tower (892,498,432).
         let read: Int = 10_292_777_472 - 892_498_432 - 151_552 * 4096
         #expect(one.readBytes == 2 * read)
@@ -91,7 +95,10 @@ import Testing
 
     @Test func workspaceIsTheDecodersOwn() throws {
         let smol = try ParallelLayoutTests.smol()
-        #expect(try ranks(smol, ParallelSize())[0].workspaceBytes == ModelFootprint(smol).activationBytes(rows: 512))
+        // Floats of 512 rows: twice 576, the angles of 64, q, k and v of 960, the attention's 576; gate, up and their
+        // product of 1536; for 32 rows of them the last norm and the logits.
+        let floats: Int = 512 * (2 * 576 + 64 + 960 + 576) + 512 * 3 * 1536 + 32 * (576 + 49152)
+        #expect(try ranks(smol, ParallelSize())[0].workspaceBytes == 4 * floats)
         let two = try ranks(smol, ParallelSize(tensor: 3))
         // Rank 0 gathers the logits of 32 rows.
         #expect(two[0].workspaceBytes - two[1].workspaceBytes == 4 * 32 * 49152)
