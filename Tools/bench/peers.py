@@ -92,7 +92,7 @@ class Bench:
 
 def limits(bench):
     """What the machine can do: read bandwidth, and products alone. Measured again, the better of each figure counts: a
-    bad minute of the machine would make its limits easy to meet."""
+    bad moment of the machine would make its limits easy to meet."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         programs.run([bench.options.martlet, "bench-kernels", "--threads", bench.threads, "--weights",
                       "q4_0,q4_1,q8_0,bf16", "--json", file.name])
