@@ -34,6 +34,10 @@ let package = Package(
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("turbojpeg"), .linkedLibrary("webp")]),
         .target(name: "MartletCore", dependencies: ["CDigest"], swiftSettings: swift),
         .target(name: "MartletTensor", dependencies: ["MartletCore", "CDigest"], swiftSettings: swift),
+        .target(
+            name: "MartletParallel",
+            dependencies: ["CMartletKernels", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: swift),
 
         // Bytes to prompts.
         .target(name: "MartletText", dependencies: ["MartletCore"], swiftSettings: swift),
@@ -46,9 +50,10 @@ let package = Package(
             swiftSettings: swift),
         .target(
             name: "MartletModels",
-            dependencies: ["MartletEngine", "MartletTensor", "MartletCore"], swiftSettings: swift),
+            dependencies: ["MartletEngine", "MartletTensor", "MartletParallel", "MartletCore"],
+            swiftSettings: swift),
         .target(
-            name: "MartletCPU", dependencies: ["MartletTensor", "MartletCore", "CMartletKernels"],
+            name: "MartletCPU", dependencies: ["MartletTensor", "MartletParallel", "MartletCore", "CMartletKernels"],
             swiftSettings: swift),
 
         // Tokens to people.
@@ -70,8 +75,8 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletText", "MartletVision",
-                "MartletTensor", "MartletCore",
+                "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletParallel", "MartletText",
+                "MartletVision", "MartletTensor", "MartletCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -102,11 +107,12 @@ let package = Package(
         .testTarget(
             name: "MartletCPUTests", dependencies: ["MartletCPU", "MartletTensor", "MartletCore", "CMartletKernels"],
             swiftSettings: swift),
+        .testTarget(name: "MartletParallelTests", dependencies: ["MartletParallel"], swiftSettings: swift),
         .testTarget(
             name: "MartletModelsTests",
             dependencies: [
-                "MartletModels", "MartletCPU", "MartletVision", "MartletEngine", "MartletTensor", "MartletCore",
-                "MartletTestSupport",
+                "MartletModels", "MartletCPU", "MartletParallel", "MartletVision", "MartletEngine", "MartletTensor",
+                "MartletCore", "MartletTestSupport",
             ],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(

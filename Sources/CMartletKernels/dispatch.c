@@ -95,3 +95,28 @@ int martlet_allowed_cpus(void) {
     return 0;
 #endif
 }
+
+size_t martlet_allowed_processors(int *processors, size_t capacity) {
+    size_t count = 0;
+#if defined(__linux__)
+    cpu_set_t mask;
+    if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 0;
+    for (int processor = 0; processor < CPU_SETSIZE && count < capacity; processor++) {
+        if (CPU_ISSET(processor, &mask)) processors[count++] = processor;
+    }
+#endif
+    return count;
+}
+
+bool martlet_pin_thread(const int *processors, size_t count) {
+#if defined(__linux__)
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    for (size_t i = 0; i < count; i++) {
+        if (processors[i] >= 0 && processors[i] < CPU_SETSIZE) CPU_SET(processors[i], &mask);
+    }
+    return sched_setaffinity(0, sizeof mask, &mask) == 0;
+#else
+    return false;
+#endif
+}

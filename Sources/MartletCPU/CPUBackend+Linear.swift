@@ -5,12 +5,16 @@ import MartletTensor
 // MARK: - Rows
 
 extension CPUBackend {
-    package func embed(_ tokens: [TokenID], table: Matrix, into y: Activation<Storage>) {
+    package func embed(_ tokens: [TokenID], table: Matrix, firstRow: Int, into y: Activation<Storage>) {
         precondition(tokens.count == y.rows && table.columns == y.width, "[\(tokens.count), \(table.columns)]")
         pool.parallel(tokens.count, grain: 4) { range in
             for row in range {
-                precondition(tokens[row] >= 0 && tokens[row] < table.rows, "token \(tokens[row]) of \(table.rows)")
-                unpackRow(Int(tokens[row]), of: table, into: y.row(row))
+                let place = Int(tokens[row]) - firstRow
+                if place >= 0, place < table.rows {
+                    unpackRow(place, of: table, into: y.row(row))
+                } else {
+                    y.row(row).update(repeating: 0, count: y.width)
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 import CMartletKernels
 import MartletCore
+import MartletParallel
 import MartletTensor
 
 /// The model's operations on this machine's cores. Confined to one thread at a time; work inside an operation runs
@@ -10,20 +11,25 @@ package final class CPUBackend: Backend {
     package let activations: ActivationPrecision
     /// Whether panels of ready-packed files are copied into memory of huge pages; else they are used where they lie.
     package let copiesPanels: Bool
+    /// The ranks that share every layer, as this one sees them.
+    let communicator: any Communicator
     /// Activations as the multiply kernels read them, for one product at a time.
     let workspace: Storage
 
     /// `threads`: at least 1, nil for as many as the affinity mask and the cgroup's quota allow. `isa`: a table by
     /// name, nil for MARTLET_FORCE_ISA or the best. `workspaceCount`: in elements; 16 MiB unless told, 1024 rows of
-    /// 4096 columns, resident as far as it is used. Throws `InstructionSetError` or `MemoryError`.
+    /// 4096 columns, resident as far as it is used. `processors`: where the pool's threads stay; empty = anywhere.
+    /// Throws `InstructionSetError` or `MemoryError`.
     package init(
         threads: Int? = nil, isa: String? = nil, activations: ActivationPrecision = .f32,
-        copiesPanels: Bool = false, workspaceCount: Int = 4 << 20
+        copiesPanels: Bool = false, workspaceCount: Int = 4 << 20, processors: [Int] = [],
+        communicator: any Communicator = SoleCommunicator()
     ) throws {
+        self.communicator = communicator
         self.copiesPanels = copiesPanels
         self.activations = activations
         kernels = try CPUKernels(isa: isa)
-        pool = ThreadPool(threadCount: threads ?? ThreadPool.defaultThreadCount())
+        pool = ThreadPool(threadCount: threads ?? ThreadPool.defaultThreadCount(), processors: processors)
         workspace = try Storage(count: workspaceCount)
     }
 

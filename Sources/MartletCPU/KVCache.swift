@@ -1,3 +1,4 @@
+import MartletParallel
 import MartletTensor
 
 #if canImport(Glibc)

@@ -1,4 +1,5 @@
 import CMartletKernels
+import MartletParallel
 import Synchronization
 
 #if canImport(Glibc)
@@ -19,12 +20,17 @@ package final class ThreadPool {
     private let crew: Crew
     private var threads: [pthread_t] = []
 
-    /// `threadCount` at least 1. Fewer threads, in the end only the caller's, if the system refuses more.
-    package init(threadCount: Int = ThreadPool.defaultThreadCount()) {
+    /// `threadCount` at least 1. Fewer threads, in the end only the caller's, if the system refuses more. The pool's
+    /// own stay on `processors`, if these are given.
+    package init(threadCount: Int = ThreadPool.defaultThreadCount(), processors: [Int] = []) {
         precondition(threadCount > 0, "\(threadCount) threads")
         let crew = Crew()
+        let work = {
+            ThreadAffinity.pin(to: processors)
+            crew.work()
+        }
         for _ in 1..<max(threadCount, 1) {
-            guard let thread = startThread(name: "martlet-pool", crew.work) else { break }
+            guard let thread = startThread(name: "martlet-pool", work) else { break }
             threads.append(thread)
         }
         self.crew = crew

@@ -5,8 +5,8 @@ import MartletTensor
 /// How many KV blocks there will be (D10), from what is asked and what memory is left.
 struct CachePlan {
     let options: ModelOptions
-    let footprint: ModelFootprint
-    let cacheType: DType
+    /// Of all ranks.
+    let cacheBytesPerToken: Int
     /// The model's own context limit.
     let modelLength: Int
     /// Bytes left after the weights; nil = unknown.
@@ -14,7 +14,7 @@ struct CachePlan {
 
     /// Throws when not even one sequence of the asked length fits.
     func limits(vocabularyCount: Int) throws(AssemblyError) -> RunnerLimits {
-        let bytesPerBlock = footprint.cacheBytesPerToken(cacheType) * options.blockSize
+        let bytesPerBlock = cacheBytesPerToken * options.blockSize
         let budget = options.cacheBytes ?? available.map { $0 / 4 } ?? 1 << 30
         let asked = options.maxModelLength.map { min($0, modelLength) }
         let wanted = options.maxRunningSequences * blocks((asked ?? modelLength))

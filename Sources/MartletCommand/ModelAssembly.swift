@@ -16,6 +16,8 @@ struct ModelAssembly {
     let endTokens: [TokenID]
     let footprint: ModelFootprint
     let cacheType: DType
+    let parallel: ParallelSize
+    /// Of all ranks.
     let threadCount: Int
 
     /// Says what is being done, for logs and the progress bar.
@@ -26,11 +28,11 @@ struct ModelAssembly {
         case warm(seconds: Double)
     }
 
-    /// Loads the model. Throws `ModelError`, `WeightError`, `TokenizerError`, `TemplateError`, `ImageError` or
-    /// `AssemblyError`; all name the file or the flag.
+    /// Loads the model. Throws `ModelError`, `ParallelError`, `WeightError`, `CommunicatorError`, `TokenizerError`,
+    /// `TemplateError`, `ImageError` or `AssemblyError`; all name the file or the flag.
     static func load(
         _ options: ModelOptions, environment: [String: String], report: @escaping @Sendable (Event) -> Void
-    ) throws -> sending (ModelAssembly, DecoderRunner<CPUBackend>) {
+    ) throws -> sending (ModelAssembly, GroupRunner<DecoderRunner<CPUBackend>>) {
         let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
         report(.opened(files))
         let text = try ModelText(files, options: options, environment: environment)
@@ -40,49 +42,35 @@ struct ModelAssembly {
             weightBytes: files.isPacked ? files.totalBytes : nil)
         let weightType = options.quantization == .none ? files.configuration.dtype : .q8_0
         let cacheType = options.cacheType ?? options.dtype ?? Self.cacheType(of: weightType)
+        let ranks = RankAssembly(
+            files: files, options: options, layout: try RankAssembly.layout(files, options: options),
+            footprint: footprint, cacheType: cacheType)
         let memory = HostMemory.read()
-        if let memory, footprint.weightBytes > memory.available {
-            throw AssemblyError.weightsExceedMemory(weights: footprint.weightBytes, available: memory.available)
+        if let memory, ranks.weightBytes > memory.available {
+            throw AssemblyError.weightsExceedMemory(weights: ranks.weightBytes, available: memory.available)
         }
 
-        let backend = try CPUBackend(
-            threads: options.threads, activations: options.activations, copiesPanels: options.copiesPanels)
-        var done = 0
-        let loader = WeightLoader(
-            backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization
-        ) { bytes in
-            done += bytes
-            report(.loaded(bytes: done, of: files.totalBytes))
+        let cacheBytesPerToken = ranks.layout.cacheBytesPerToken(cacheType)
+        let (runner, threadCount) = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
+            let found = try CachePlan(
+                options: options, cacheBytesPerToken: cacheBytesPerToken,
+                modelLength: files.configuration.decoder.maxPositions,
+                // Pages of a mapped file count as free, and are not.
+                available: (HostMemory.read()?.available).map {
+                    files.isPacked && !options.copiesPanels ? max(0, $0 - files.totalBytes) : $0
+                }
+            ).limits(
+                vocabularyCount: min(files.configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
+            report(.sized(found, cacheBytes: found.blockCount * found.blockSize * cacheBytesPerToken))
+            return found
         }
-        let configuration = files.configuration
-        let decoder = try TextDecoder(
-            backend: backend, configuration: configuration.decoder,
-            weights: DecoderWeights(loader, configuration.decoder),
-            maxRows: EngineConfiguration.stepRows(
-                maxBatchedTokens: options.maxBatchedTokens, slots: options.maxRunningSequences))
-        let tower = try configuration.vision.map {
-            try VisionTower(backend: backend, configuration: $0, weights: VisionWeights(loader, $0))
-        }
-        let limits = try CachePlan(
-            options: options, footprint: footprint, cacheType: cacheType,
-            modelLength: configuration.decoder.maxPositions,
-            // Pages of a mapped file count as free, and are not.
-            available: (HostMemory.read()?.available).map {
-                files.isPacked && !options.copiesPanels ? max(0, $0 - files.totalBytes) : $0
-            }
-        ).limits(vocabularyCount: min(configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
-        report(
-            .sized(limits, cacheBytes: limits.blockCount * limits.blockSize * footprint.cacheBytesPerToken(cacheType)))
-        let runner = try DecoderRunner(
-            backend: backend, decoder: decoder, tower: tower, limits: limits, cacheType: cacheType,
-            workload: RunnerWorkload(footprint, visionStripRows: VisionTower<CPUBackend>.stripRows))
         let start = ContinuousClock.now
         try runner.warmUp { (ContinuousClock.now - start).seconds }
         report(.warm(seconds: (ContinuousClock.now - start).seconds))
         let assembly = ModelAssembly(
-            files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: limits,
-            endTokens: text.endTokens, footprint: footprint, cacheType: cacheType,
-            threadCount: backend.pool.threadCount)
+            files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: runner.limits,
+            endTokens: text.endTokens, footprint: footprint, cacheType: cacheType, parallel: options.parallel,
+            threadCount: threadCount)
         return (assembly, runner)
     }
 

@@ -22,7 +22,10 @@ struct ModelOptions {
     var blockSize = 16
     /// nil = a quarter of what the machine has left after the weights (D10).
     var cacheBytes: Int?
+    /// Of all ranks together.
     var threads: Int?
+    /// How many ranks share the model, and how.
+    var parallel = ParallelSize()
     /// What quantised weights meet; plain ones meet f32.
     var activations = ActivationPrecision.int8
     /// Text of a chat template to use instead of the model's, and where it came from.

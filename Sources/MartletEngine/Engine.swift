@@ -159,6 +159,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     private func fail(_ stepIndex: UInt64, _ error: any Error) {
         failuresInARow += 1
         deliver(scheduler.fail(stepIndex: stepIndex, message: "The step failed: \(error)", now: clock.now()))
+        if let lost = error as? RunnerLost { return stop(reason: lost.reason) }
         if failuresInARow >= Self.failureLimit {
             stop(reason: "\(failuresInARow) steps failed one after the other; the last: \(error)")
         }

@@ -15,7 +15,7 @@ package protocol ModelRunner: AnyObject {
     func register(_ image: PreparedImage, as id: ImageID) throws
     /// Starts a step. Plans are executed in order. After a throw, here or from `collect`, the plan may have been
     /// applied or not: later plans release its slots and images, again if need be, so releasing what is not there
-    /// is no error, and an admission replaces what a slot still holds.
+    /// is no error, and an admission replaces what a slot still holds. `RunnerLost` says that there is no later.
     func launch(_ plan: StepPlan) throws -> StepTicket
     /// Waits for the step and gives its tokens. Tickets are collected in the order of their launch.
     func collect(_ ticket: StepTicket) throws -> StepResult

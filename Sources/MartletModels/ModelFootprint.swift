@@ -55,7 +55,7 @@ package struct ModelFootprint: Sendable, Equatable {
 extension AttentionHeads {
     /// A layer's key and value at one position, in bytes. A cache of q8_0 has a byte an element and an f32 scale for
     /// every head's key and value.
-    func cacheBytesPerToken(_ dtype: DType) -> Int {
+    package func cacheBytesPerToken(_ dtype: DType) -> Int {
         let scales = dtype.isQuantized ? 4 * keyValueCount : 0
         let elementBytes = dtype.isQuantized ? 1 : dtype.blockBytes
         return 2 * (keyValueWidth * elementBytes + scales)

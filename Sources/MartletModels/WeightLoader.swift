@@ -8,13 +8,16 @@ package struct WeightLoader<B: Backend> {
     package let dtype: DType?
     /// What plain matrices become instead.
     package let quantization: WeightQuantization
-    /// Called after each tensor with the bytes it had in the file.
+    /// What of the model this rank holds; nil = all of it.
+    package let shard: Shard?
+    /// Called after each tensor with the bytes that this rank's part of it had in the file.
     package let loaded: (Int) -> Void
 
     package init(
         backend: B, source: any WeightSource, dtype: DType?, quantization: WeightQuantization = .none,
-        loaded: @escaping (Int) -> Void = { _ in }
+        shard: Shard? = nil, loaded: @escaping (Int) -> Void = { _ in }
     ) {
+        self.shard = shard
         self.backend = backend
         self.source = source
         self.dtype = dtype
@@ -26,25 +29,34 @@ package struct WeightLoader<B: Backend> {
 
     /// This loader over another source.
     func reading(_ source: any WeightSource) -> WeightLoader {
-        WeightLoader(backend: backend, source: source, dtype: dtype, quantization: quantization, loaded: loaded)
+        WeightLoader(
+            backend: backend, source: source, dtype: dtype, quantization: quantization, shard: shard, loaded: loaded)
     }
 
-    /// The named tensors, whole, stacked by rows into one matrix.
+    /// This rank's slices of the named tensors, stacked by rows into one matrix.
     package func matrix(_ names: String...) throws -> B.Matrix {
         let infos = try names.map(info)
-        let slices = infos.map { MatrixSlice($0, dtype: quantization.target(of: $0)) }
+        let slices = infos.flatMap { info in
+            self.slices(of: info).map { slice in
+                var slice = slice
+                slice.dtype = quantization.target(of: info)
+                return slice
+            }
+        }
         let matrix = try backend.loadMatrix(slices, from: source, dtype: dtype)
         report(infos)
         return matrix
     }
 
-    /// The named tensors, whole, one after the other as f32.
+    /// This rank's slices of the named tensors, one after the other as f32.
     package func vector(_ names: String...) throws -> B.Vector {
         let infos = try names.map(info)
-        let vector = try backend.loadVector(infos.map { MatrixSlice($0) }, from: source)
+        let vector = try backend.loadVector(infos.flatMap { slices(of: $0) }, from: source)
         report(infos)
         return vector
     }
+
+    private func slices(of info: TensorInfo) -> [MatrixSlice] { shard?.slices(of: info) ?? [MatrixSlice(info)] }
 
     private func info(_ name: String) throws -> TensorInfo {
         guard let info = source.info(name) else {
@@ -54,6 +66,12 @@ package struct WeightLoader<B: Backend> {
     }
 
     private func report(_ infos: [TensorInfo]) {
-        loaded(infos.reduce(0) { $0 + $1.rows * $1.rowBytes })
+        var bytes = 0
+        for info in infos {
+            for slice in slices(of: info) {
+                bytes += slice.rows.count * slice.columns.count / info.dtype.blockElements * info.dtype.blockBytes
+            }
+        }
+        loaded(bytes)
     }
 }

@@ -39,8 +39,8 @@ package protocol Backend: AnyObject {
 
     // MARK: Rows
 
-    /// y[i] = row `tokens[i]` of table. tokens within the table.
-    func embed(_ tokens: [TokenID], table: Matrix, into y: Activation<Storage>)
+    /// y[i] = row `tokens[i] - firstRow` of table, zeros where the table has no such row: another rank's has it.
+    func embed(_ tokens: [TokenID], table: Matrix, firstRow: Int, into y: Activation<Storage>)
     /// y[targets[i]] = x[sources[i]].
     func copyRows(_ sources: [Int], of x: Activation<Storage>, to targets: [Int], of y: Activation<Storage>)
     /// x += y, in place.
@@ -95,6 +95,21 @@ package protocol Backend: AnyObject {
     /// x += the learned table, sampled bicubically (a = -0.75, clamped; MODEL.md 2.1.3) at each patch of a
     /// rows x columns grid in 2x2 block order. table: [side * side, width].
     func addPositions(_ table: Vector, side: Int, rows: Int, columns: Int, mergeSize: Int, to x: Activation<Storage>)
+
+    // MARK: Ranks
+
+    /// The ranks that compute the same layers, each a share of them: this one's place, and how many. Every rank calls
+    /// the same operations in the same order.
+    var rank: Int { get }
+    var rankCount: Int { get }
+    /// x = the sum of every rank's x, element by element in order of rank (D6), in place. Throws when a rank is lost.
+    func allReduce(_ x: Activation<Storage>) throws
+    /// Every rank has its own columns of x; afterwards each has all of them. `widths` of each rank's, in order.
+    func allGather(_ widths: [Int], of x: Activation<Storage>) throws
+    /// x = rank `root`'s x.
+    func broadcast(_ x: Activation<Storage>, from root: Int) throws
+    /// Whether this rank's value is rank 0's.
+    func agrees(on value: UInt64) throws -> Bool
 
     // MARK: Choice
 

@@ -26,6 +26,8 @@ CONFIGURATIONS = {
         "--no-enable-chunked-prefill", "--max-model-len", "256", "--block-size", "32", "--scheduling-policy", "priority"),
     "no-cache": tiny_arguments("--no-enable-prefix-caching", "--long-prefill-token-threshold", "7"),
     "scalar": tiny_arguments("--isa", "scalar"),
+    "two-ranks": tiny_arguments("--tensor-parallel-size", "2"),
+    "four-ranks": tiny_arguments("-tp", "4", "--mm-encoder-tp-mode", "data", "--max-num-batched-tokens", "16"),
     # The plain kernels: however fast the machine, a picture takes them many intervals.
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64",
                                  "--isa", "scalar"),

@@ -124,9 +124,16 @@ def test_a_model_without_weights():
     assert "safetensors" in output, output
 
 
+def test_ranks_that_do_not_divide():
+    status, output = refused(tiny_arguments("--tensor-parallel-size", "3"), seconds=20)
+    assert status not in (0, 132, 133, 134, 139), output
+    assert "4 query and 2 key/value heads cannot be shared out evenly over 3 ranks" in output
+    assert "Sizes that work: 1 and 2." in output
+
+
 @pytest.mark.parametrize("flag,word", [
     (["--prot", "1"], "--port"), (["--ssl-keyfile", "x"], "ssl-keyfile"), (["--quantization", "awq"], "awq"),
-    (["--max-model-len", "zero"], "max-model-len"), (["--tensor-parallel-size", "2"], "tensor-parallel-size"),
+    (["--max-model-len", "zero"], "max-model-len"), (["--pipeline-parallel-size", "2"], "pipeline-parallel-size"),
 ])
 def test_flags_that_are_refused(flag, word):
     status, output = refused(tiny_arguments(*flag), seconds=20)

@@ -132,3 +132,15 @@ struct LinearTests {
         #expect(backend.read(y.rows(2..<3)) == (22..<33).map(Float.init))
     }
 }
+
+/// Ranks that hold a part of the vocabulary.
+@Suite struct EmbeddingTests {
+    @Test func rowsOfOtherRanksAreZeros() throws {
+        let backend = try CPUBackend(threads: 1)
+        let table = try backend.makeMatrix((0..<32).map(Float.init), rows: 4, columns: 8)
+        let y = try backend.makeActivation(rows: 4, width: 8)
+        backend.embed([15, 16, 19, 20], table: table, firstRow: 16, into: y)
+        let zeros = [Float](repeating: 0, count: 8)
+        #expect(backend.read(y) == zeros + (0..<8).map(Float.init) + (24..<32).map(Float.init) + zeros)
+    }
+}

@@ -10,7 +10,7 @@ struct PackedMatrixTests {
     /// All rows of a matrix by way of `embed`.
     private func rows(of matrix: CPUBackend.Matrix, _ backend: CPUBackend) throws -> [Float] {
         let y = try backend.makeActivation(rows: matrix.rows, width: matrix.columns)
-        backend.embed((0..<matrix.rows).map { TokenID($0) }, table: matrix, into: y)
+        backend.embed((0..<matrix.rows).map { TokenID($0) }, table: matrix, firstRow: 0, into: y)
         return backend.read(y)
     }
 

@@ -48,7 +48,7 @@ struct PackedPanelsTests {
 
     private func rows(of matrix: CPUBackend.Matrix, _ backend: CPUBackend) throws -> [UInt32] {
         let y = try backend.makeActivation(rows: matrix.rows, width: matrix.columns)
-        backend.embed((0..<matrix.rows).map { TokenID($0) }, table: matrix, into: y)
+        backend.embed((0..<matrix.rows).map { TokenID($0) }, table: matrix, firstRow: 0, into: y)
         return bits(backend.read(y))
     }
 

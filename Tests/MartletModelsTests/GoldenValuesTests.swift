@@ -102,7 +102,7 @@ import Testing
         backend.reset()
 
         let decoder = try model.decoder(backend)
-        decoder.embed(TinyModel.promptTokens)
+        try decoder.embed(TinyModel.promptTokens)
         decoder.replaceRows(Array(10..<30), with: embeddings[0], Array(0..<20))
         decoder.replaceRows(Array(33..<41), with: embeddings[1], Array(0..<8))
         let images = [
@@ -113,10 +113,10 @@ import Testing
         let cache = try backend.makeKVCache(
             layers: 2, heads: model.configuration.decoder.heads, blockCount: 4, blockSize: 16, dtype: .f32)
         let batch = AttentionBatch(segments: [.init(rows: 0..<47, start: 0, blocks: [2, 0, 3])])
-        decoder.run(positions: positions, batch: batch, cache: cache) { _ in }
+        try decoder.run(positions: positions, batch: batch, cache: cache) { _ in }
         let events = backend.events
         backend.reset()
-        let logits = decoder.readLogits(of: Array(0..<47))
+        let logits = try decoder.readLogits(of: Array(0..<47))
 
         let linear = events.filter { $0.operation == "linear" }
         check(events.first { $0.operation == "rmsNorm" }?.values ?? [], Self.text[0])
@@ -148,7 +148,7 @@ import Testing
             backend.reset()
             let encoding = try tower.begin(image)
             for unit in 0..<tower.unitCount(patches: image.patchRows * image.patchColumns) {
-                tower.run(unit: unit, of: encoding)
+                try tower.run(unit: unit, of: encoding)
             }
             outputs.append(encoding.embeddings)
             let events = backend.events
@@ -176,15 +176,15 @@ import Testing
         let model = try TinyModel()
         let backend = try CPUBackend(threads: 1, isa: isa)
         let decoder = try model.decoder(backend)
-        decoder.embed(TinyModel.textTokens)
+        try decoder.embed(TinyModel.textTokens)
         var positions = RotaryPositions()
         SequencePositions(images: []).append(0..<8, to: &positions)
         let cache = try backend.makeKVCache(
             layers: 2, heads: model.configuration.decoder.heads, blockCount: 1, blockSize: 16, dtype: .f32)
-        decoder.run(
+        try decoder.run(
             positions: positions, batch: AttentionBatch(segments: [.init(rows: 0..<8, start: 0, blocks: [0])]),
             cache: cache) { _ in }
-        let logits = decoder.readLogits(of: Array(0..<8))
+        let logits = try decoder.readLogits(of: Array(0..<8))
         #expect(abs(logits.reduce(0.0) { $0 + Double($1) } - 0.91484) < 0.02)
         #expect(abs(logits.reduce(0.0) { $0 + abs(Double($1)) } - 1845.01586) < 0.02)
         let last = Array(logits.suffix(320))

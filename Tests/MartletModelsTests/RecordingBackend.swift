@@ -19,6 +19,9 @@ final class RecordingBackend<Inner: Backend>: Backend {
     private(set) var events: [Event] = []
     var recordsValues = false
     private let counter: WorkCounter
+    /// Which of its choices are to go astray, by their number.
+    var changesTokens: (Int) -> Bool = { _ in false }
+    private var sampleCount = 0
 
     init(_ inner: Inner, counter: WorkCounter = WorkCounter()) {
         self.inner = inner
@@ -51,9 +54,9 @@ final class RecordingBackend<Inner: Backend>: Backend {
     }
     func write(_ values: [Float], to x: Activation<Storage>) { inner.write(values, to: x) }
     func read(_ x: Activation<Storage>) -> [Float] { inner.read(x) }
-    func embed(_ tokens: [TokenID], table: Matrix, into y: Activation<Storage>) {
+    func embed(_ tokens: [TokenID], table: Matrix, firstRow: Int, into y: Activation<Storage>) {
         counter.countRows(tokens.count)
-        inner.embed(tokens, table: table, into: y)
+        inner.embed(tokens, table: table, firstRow: firstRow, into: y)
     }
     func copyRows(_ sources: [Int], of x: Activation<Storage>, to targets: [Int], of y: Activation<Storage>) {
         inner.copyRows(sources, of: x, to: targets, of: y)
@@ -119,7 +122,19 @@ final class RecordingBackend<Inner: Backend>: Backend {
         inner.addPositions(table, side: side, rows: rows, columns: columns, mergeSize: mergeSize, to: x)
         record("positions", x)
     }
+    var rank: Int { inner.rank }
+    var rankCount: Int { inner.rankCount }
+    func allReduce(_ x: Activation<Storage>) throws { try inner.allReduce(x) }
+    func allGather(_ widths: [Int], of x: Activation<Storage>) throws { try inner.allGather(widths, of: x) }
+    func broadcast(_ x: Activation<Storage>, from root: Int) throws { try inner.broadcast(x, from: root) }
+    func agrees(on value: UInt64) throws -> Bool { try inner.agrees(on: value) }
     func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) -> [SampledToken?] {
-        inner.sample(logits, requests)
+        sampleCount += 1
+        guard changesTokens(sampleCount) else { return inner.sample(logits, requests) }
+        return inner.sample(logits, requests).map { choice in
+            choice.map {
+                SampledToken(token: ($0.token + 1) % 256, logprob: $0.logprob, top: $0.top)
+            }
+        }
     }
 }

@@ -37,6 +37,20 @@ import Testing
             }
         }
 
+        /// Its GGUF files, or weights by the hash rule.
+        func model() throws -> TinyModel {
+            guard let gguf else {
+                let configuration = try ModelConfiguration(config: config, generation: nil, file: "config.json")
+                return TinyModel(
+                    configuration: configuration, source: try DummyCheckpoint(tensors: configuration.tensors))
+            }
+            let text = try GGUFFile(path: directory.appending(path: gguf).path)
+            let projector = try GGUFFile(path: directory.appending(path: "mmproj-" + gguf).path)
+            return TinyModel(
+                configuration: try ModelConfiguration(gguf: text, projector: projector),
+                source: try GGUFCheckpoint(text: text, projector: projector))
+        }
+
         func prompt() throws -> Prompt {
             let processor = ImageProcessor(
                 configuration: try ImageProcessorConfiguration(
@@ -78,13 +92,7 @@ import Testing
     }
 
     @Test(arguments: fixtures.filter { $0.gguf != nil }) func ggufFilesAgree(fixture: Fixture) throws {
-        let name = try #require(fixture.gguf)
-        let text = try GGUFFile(path: Self.directory.appending(path: name).path)
-        let projector = try GGUFFile(path: Self.directory.appending(path: "mmproj-" + name).path)
-        let configuration = try ModelConfiguration(gguf: text, projector: projector)
-        let model = TinyModel(
-            configuration: configuration, source: try GGUFCheckpoint(text: text, projector: projector))
-        try expectLogits(of: fixture, model: model, chunk: 32)
+        try expectLogits(of: fixture, model: fixture.model(), chunk: 32)
     }
 
     private func expectLogits(of fixture: Fixture, model: TinyModel, chunk: Int) throws {

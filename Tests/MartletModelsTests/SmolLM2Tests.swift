@@ -29,9 +29,24 @@ struct SmolLM2Tests {
     }
 
     @Test func greedyTokensEqualThoseOfLlamaCpp() async throws {
+        try await expectGreedyTokens(try model().runner(CPUBackend(), blockCount: 128, slotCount: 16))
+    }
+
+    /// Nine query and three key/value heads.
+    @Test func greedyTokensOverThreeRanks() async throws {
+        try await expectGreedyTokens(RankedModel(model(), tensor: 3).runner(blockCount: 128, slotCount: 16))
+    }
+
+    @Test func twoRanksAreRefusedWithTheSizesThatWork() throws {
+        let model = try model()
+        let error = #expect(throws: ParallelError.self) { try RankedModel(model, tensor: 2) }
+        #expect(error?.flag == "--tensor-parallel-size")
+        #expect(error?.sizes == [1, 3, 9])
+    }
+
+    private func expectGreedyTokens(_ runner: sending some ModelRunner & SendableMetatype) async throws {
         let prompts = try #require(Self.fixture?["prompts"]?.array)
         #expect(prompts.count == 10)
-        let runner = try model().runner(CPUBackend(), blockCount: 128, slotCount: 16)
         let engine = Engine(configuration: EngineConfiguration(), runner: runner)
         try await withThrowingTaskGroup(of: Void.self) { group in
             let loop = Task { await engine.run() }

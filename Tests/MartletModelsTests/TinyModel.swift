@@ -8,10 +8,13 @@ import Testing
 @testable import MartletModels
 
 /// The tiny checkpoint of MODEL.md 7.2: every path of the model, weights by the hash rule.
-struct TinyModel {
+struct TinyModel: Sendable {
     let configuration: ModelConfiguration
     let source: any WeightSource
     var quantization = WeightQuantization.none
+    /// Of one rank; nil = all of it.
+    var shard: Shard?
+    var loaded: @Sendable (Int) -> Void = { _ in }
 
     init(configuration: ModelConfiguration, source: any WeightSource, quantization: WeightQuantization = .none) {
         self.configuration = configuration
@@ -77,7 +80,8 @@ struct TinyModel {
     }
 
     func loader<B: Backend>(_ backend: B) -> WeightLoader<B> {
-        WeightLoader(backend: backend, source: source, dtype: nil, quantization: quantization)
+        WeightLoader(
+            backend: backend, source: source, dtype: nil, quantization: quantization, shard: shard, loaded: loaded)
     }
 
     func decoder<B: Backend>(_ backend: B, maxRows: Int = 64) throws -> TextDecoder<B> {
@@ -113,7 +117,7 @@ struct TinyModel {
             let tower = try #require(tower)
             let encoding = try tower.begin(placed.image)
             for unit in 0..<tower.unitCount(patches: placed.image.patchRows * placed.image.patchColumns) {
-                tower.run(unit: unit, of: encoding)
+                try tower.run(unit: unit, of: encoding)
             }
             embeddings.append(encoding.embeddings)
         }
@@ -124,7 +128,7 @@ struct TinyModel {
         }
         let blockCount = (prompt.tokens.count + 15) / 16
         let cache = try backend.makeKVCache(
-            layers: configuration.decoder.layerCount, heads: configuration.decoder.heads, blockCount: blockCount,
+            layers: decoder.shard.layers.count, heads: decoder.shard.heads, blockCount: blockCount,
             blockSize: 16, dtype: cacheType)
         let blocks = (0..<blockCount).map { Int32(($0 * 7 + 3) % blockCount) }
         let table = Set(blocks).count == blockCount ? blocks : (0..<Int32(blockCount)).reversed()
@@ -132,7 +136,7 @@ struct TinyModel {
         var logits: [Float] = []
         for start in stride(from: 0, to: prompt.tokens.count, by: chunk) {
             let range = start..<min(start + chunk, prompt.tokens.count)
-            decoder.embed(Array(prompt.tokens[range]))
+            try decoder.embed(Array(prompt.tokens[range]))
             for (span, source) in zip(spans, embeddings) {
                 let overlap = range.clamped(to: span.tokenRange)
                 guard !overlap.isEmpty else { continue }
@@ -141,8 +145,8 @@ struct TinyModel {
             var positions = RotaryPositions()
             sequence.append(range, to: &positions)
             let batch = AttentionBatch(segments: [.init(rows: 0..<range.count, start: start, blocks: table)])
-            decoder.run(positions: positions, batch: batch, cache: cache) { _ in }
-            logits += decoder.readLogits(of: rows.filter(range.contains).map { $0 - start })
+            try decoder.run(positions: positions, batch: batch, cache: cache) { _ in }
+            logits += try decoder.readLogits(of: rows.filter(range.contains).map { $0 - start })
         }
         return logits
     }

@@ -13,15 +13,16 @@ import Testing
         "MartletText": ["MartletCore"],
         "MartletVision": ["MartletCore", "CImage"],
         "MartletEngine": ["MartletCore", "DequeModule"],
-        "MartletModels": ["MartletEngine", "MartletTensor", "MartletCore"],
-        "MartletCPU": ["MartletTensor", "MartletCore", "CMartletKernels"],
+        "MartletParallel": ["CMartletKernels", "DequeModule"],
+        "MartletModels": ["MartletEngine", "MartletTensor", "MartletParallel", "MartletCore"],
+        "MartletCPU": ["MartletTensor", "MartletParallel", "MartletCore", "CMartletKernels"],
         "MartletServer": [
             "MartletEngine", "MartletText", "MartletVision", "MartletCore", "Hummingbird", "HummingbirdCore",
             "HTTPTypes", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "Logging", "ServiceLifecycle", "UnixSignals",
         ],
         "MartletCommand": [
-            "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletText", "MartletVision",
-            "MartletTensor", "MartletCore", "ArgumentParser", "Logging", "ServiceLifecycle",
+            "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletParallel", "MartletText",
+            "MartletVision", "MartletTensor", "MartletCore", "ArgumentParser", "Logging", "ServiceLifecycle",
         ],
         "martlet": ["MartletCommand"],
     ]

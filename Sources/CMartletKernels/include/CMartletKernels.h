@@ -392,6 +392,12 @@ const char *_Nullable martlet_kernels_name(size_t index);
 /// CPUs in this process's affinity mask; 0 where that is not known.
 int martlet_allowed_cpus(void);
 
+/// Those processors, ascending, as far as `capacity` goes; how many were written. 0 where the system doesn't say.
+size_t martlet_allowed_processors(int *processors, size_t capacity);
+
+/// Keeps the calling thread on these processors; false where the system has no such thing, or refuses.
+bool martlet_pin_thread(const int *processors, size_t count);
+
 /// Tells the core that this thread spins.
 static inline void martlet_pause(void) {
 #if defined(__x86_64__)

@@ -1,5 +1,6 @@
 import Foundation
 import MartletCore
+import MartletModels
 import MartletServer
 import MartletText
 import MartletVision
@@ -102,9 +103,11 @@ extension FlagCatalogue {
         .ignores(
             "mm-processor-cache-type", means: "How processes share pictures", standard: "lru",
             because: "pictures are prepared in the process that computes."),
-        .ignores(
-            "mm-encoder-tp-mode", kind: .choice(["weights", "data"]), means: "How ranks share the vision tower",
-            standard: "weights", because: "with one rank both are the same."),
+        .honours(
+            "mm-encoder-tp-mode", kind: .choice(["weights", "data"]),
+            means: "How tensor parallel ranks share the vision tower: its weights, or the pictures",
+            standard: "weights"
+        ) { $0.model.parallel.towerMode = TowerMode(rawValue: $1.text) ?? .weights },
         .ignores(
             "skip-mm-profiling", kind: .toggle, means: "No profiling of the vision tower",
             because: "the vision tower is warmed up, not profiled."),

@@ -1,14 +1,17 @@
 import MartletEngine
+import MartletModels
 
 extension FlagCatalogue {
     private static let parallelReason =
-        "this version runs one CPU rank. Tensor, pipeline and data parallel ranks come with the parallel engine; leave "
-        + "the flag out or give 1."
+        "this version runs tensor parallel ranks in one process (--tensor-parallel-size). Stages, copies and hosts "
+        + "come next; leave the flag out or give what is the case."
 
     static let parallelFlags: [ServeFlag] = [
-        .refuses(
-            "tensor-parallel-size", "tp", kind: .count(1...1024), means: "Ranks that share every layer", standard: "1",
-            because: parallelReason, harmless: ["1"]),
+        .honours(
+            "tensor-parallel-size", "tp", kind: .count(1...1024),
+            means: "Ranks that share every layer, each with its share of the threads and its part of the weights",
+            standard: "1"
+        ) { $0.model.parallel.tensor = $1.count },
         .refuses(
             "pipeline-parallel-size", "pp", kind: .count(1...1024), means: "Ranks that share the stack of layers",
             standard: "1",

@@ -92,7 +92,9 @@ struct StartLog {
                 "Encoder cache will be initialized with a budget of \(assembly.limits.encoderCacheTokens) tokens")
         }
         let threads = assembly.threadCount
-        logger.info("Model loaded on 1 CPU rank (\(threads) thread\(threads == 1 ? "" : "s"))")
+        let ranks = assembly.parallel.tensor, plural = threads == 1 ? "" : "s"
+        let manner = ranks == 1 ? "" : "s with tensor parallelism"
+        logger.info("Model loaded on \(ranks) CPU rank\(manner) (\(threads) thread\(plural))")
         if overridden.count > 0 {
             var writer = JSONWriter()
             writer.value(.object(overridden))

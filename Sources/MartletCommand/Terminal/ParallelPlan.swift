@@ -145,7 +145,7 @@ struct ParallelPlan {
                 Between tensor ranks, a token: \(traffic.allReducesPerToken) all-reduces of \
                 \(Self.bytes(traffic.allReduceBytes)), in which each rank sends \
                 \(Self.bytes(traffic.allReducesPerToken * traffic.sentBytesPerAllReduce)) in \
-                \(traffic.allReducesPerToken * traffic.messagesPerAllReduce) messages; then rank 0 gathers \
+                \(traffic.allReducesPerToken * traffic.messagesPerAllReduce) messages; then each gathers \
                 \(Self.bytes(traffic.gatheredBytes)) of logits.
 
                 """

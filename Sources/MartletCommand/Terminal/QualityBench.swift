@@ -32,13 +32,13 @@ struct QualityBench {
         let blocks: [BlockID]
 
         /// Logits of `rows` of the window, [rows.count * vocabulary].
-        func logits(of window: ArraySlice<TokenID>, rows: Range<Int>) -> [Float] {
-            decoder.embed(Array(window))
+        func logits(of window: ArraySlice<TokenID>, rows: Range<Int>) throws -> [Float] {
+            try decoder.embed(Array(window))
             var positions = RotaryPositions()
             SequencePositions(images: []).append(0..<window.count, to: &positions)
             let batch = AttentionBatch(segments: [.init(rows: 0..<window.count, start: 0, blocks: blocks)])
-            decoder.run(positions: positions, batch: batch, cache: cache) { _ in }
-            return decoder.readLogits(of: Array(rows))
+            try decoder.run(positions: positions, batch: batch, cache: cache) { _ in }
+            return try decoder.readLogits(of: Array(rows))
         }
     }
 
@@ -53,7 +53,7 @@ struct QualityBench {
         var sums = Sums()
         for start in stride(from: 0, through: tokens.count - context, by: context) {
             let window = tokens[start..<start + context]
-            let read = readers.map { $0.logits(of: window, rows: rows) }
+            let read = try readers.map { try $0.logits(of: window, rows: rows) }
             for (index, row) in rows.enumerated() {
                 let cut = index * width..<(index + 1) * width
                 sums.add(read[0][cut], read[1][cut], next: Int(window[start + row + 1]))

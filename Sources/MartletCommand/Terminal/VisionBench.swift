@@ -44,7 +44,7 @@ struct VisionBench {
         var last = clock.now
         speed.phases["begin"] = (last - start).seconds
         for unit in 0..<tower.unitCount(patches: patches) {
-            tower.run(unit: unit, of: encoding)
+            try tower.run(unit: unit, of: encoding)
             let now = clock.now
             speed.phases[tower.phase(ofUnit: unit, patches: patches).rawValue, default: 0] += (now - last).seconds
             last = now

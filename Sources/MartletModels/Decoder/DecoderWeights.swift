@@ -39,8 +39,10 @@ package struct DecoderLayer<B: Backend> {
     }
 }
 
-/// Everything the text decoder multiplies with.
+/// Everything the text decoder multiplies with on this rank.
 package struct DecoderWeights<B: Backend> {
+    /// What of the model this is.
+    package let shard: Shard
     /// [vocabulary, hidden]; a tied head is the same object (D8).
     package let embedding: B.Matrix
     package let layers: [DecoderLayer<B>]
@@ -48,6 +50,7 @@ package struct DecoderWeights<B: Backend> {
     package let head: B.Matrix
 
     package init(_ loader: WeightLoader<B>, _ configuration: DecoderConfiguration) throws {
+        shard = loader.shard ?? Shard(whole: configuration)
         embedding = try loader.matrix("model.language_model.embed_tokens.weight")
         layers = try (0..<configuration.layerCount).map { try DecoderLayer(loader, configuration, index: $0) }
         finalNorm = try loader.vector("model.language_model.norm.weight")

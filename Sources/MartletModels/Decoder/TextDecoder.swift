@@ -2,13 +2,19 @@ import MartletCore
 import MartletTensor
 
 /// The decoder over one step's rows: embeddings in, hidden states and logits out (MODEL.md 1.3). One matrix
-/// product a layer and weight serves every sequence of the step.
+/// product a layer and weight serves every sequence of the step. A rank has its heads, its share of the MLP and its
+/// rows of the vocabulary; the residual stream and the logits are whole on each of them.
 package final class TextDecoder<B: Backend> {
     package let configuration: DecoderConfiguration
     private let backend: B
     private let weights: DecoderWeights<B>
+    /// Of every rank, in order: the columns of the logits that each computes.
+    private let vocabularyWidths: [Int]
     /// Rows that a step may hold.
     let maxRows: Int
+
+    /// What of the model this rank has.
+    package var shard: Shard { weights.shard }
 
     /// Residual stream, and the branch that is added to it: [maxRows, hidden].
     private let hidden, branch: Activation<B.Storage>
@@ -30,23 +36,28 @@ package final class TextDecoder<B: Backend> {
         self.maxRows = maxRows
         stripRows = min(maxRows, 512)
         headRows = min(maxRows, 32)
-        let size = configuration.hiddenSize
+        let size = configuration.hiddenSize, shard = weights.shard
+        vocabularyWidths = TensorCut.vocabulary(configuration, over: backend.rankCount).map(\.count)
         hidden = try backend.makeActivation(rows: maxRows, width: size)
         branch = try backend.makeActivation(rows: maxRows, width: size)
         rotary = try backend.makeActivation(rows: maxRows, width: configuration.rotary.dimensions)
-        fused = try backend.makeActivation(rows: maxRows, width: configuration.heads.fusedWidth)
-        attended = try backend.makeActivation(rows: maxRows, width: configuration.heads.queryWidth)
-        gateUp = try backend.makeActivation(rows: stripRows, width: 2 * configuration.intermediateSize)
-        inner = try backend.makeActivation(rows: stripRows, width: configuration.intermediateSize)
+        fused = try backend.makeActivation(rows: maxRows, width: shard.heads.fusedWidth)
+        attended = try backend.makeActivation(rows: maxRows, width: shard.heads.queryWidth)
+        gateUp = try backend.makeActivation(rows: stripRows, width: 2 * shard.intermediate.count)
+        inner = try backend.makeActivation(rows: stripRows, width: shard.intermediate.count)
         selected = try backend.makeActivation(rows: headRows, width: size)
         logits = try backend.makeActivation(rows: headRows, width: configuration.vocabularyRows)
     }
 
     /// Embeddings of `tokens`, the first step of `run`. Rows that stand for image patches are overwritten by
     /// `replaceRows`.
-    package func embed(_ tokens: [TokenID]) {
+    package func embed(_ tokens: [TokenID]) throws {
         precondition(tokens.count <= maxRows, "\(tokens.count) rows, room for \(maxRows)")
-        backend.embed(tokens, table: weights.embedding, into: hidden.rows(0..<tokens.count))
+        let rows = configuration.vocabularyRows
+        precondition(tokens.allSatisfy { $0 >= 0 && $0 < rows }, "a token beyond the \(rows) rows of the embedding")
+        let x = hidden.rows(0..<tokens.count)
+        backend.embed(tokens, table: weights.embedding, firstRow: weights.shard.vocabulary.lowerBound, into: x)
+        try backend.allReduce(x)
     }
 
     /// Rows `targets` become rows `sources` of an image's embeddings.
@@ -54,17 +65,18 @@ package final class TextDecoder<B: Backend> {
         backend.copyRows(sources, of: embeddings, to: targets, of: hidden)
     }
 
-    /// All layers over the embedded rows. `layerDone` is called after each; it may throw to leave the step.
+    /// All layers over the embedded rows. `layerDone` is called after each; it may throw to leave the step. Throws when
+    /// a rank is lost.
     package func run(
         positions: RotaryPositions, batch: AttentionBatch, cache: B.KVCache, layerDone: (Int) throws -> Void
-    ) rethrows {
+    ) throws {
         let count = batch.rowCount
         let table = rotary.rows(0..<count)
         backend.rotaryTable(configuration.rotary, positions: positions, into: table)
         for (index, layer) in weights.layers.enumerated() {
-            attend(layer, index: index, rows: 0..<count, table: table, batch: batch, cache: cache)
+            try attend(layer, index: index, rows: 0..<count, table: table, batch: batch, cache: cache)
             for start in stride(from: 0, to: count, by: stripRows) {
-                feedForward(layer, rows: start..<min(start + stripRows, count))
+                try feedForward(layer, rows: start..<min(start + stripRows, count))
             }
             try layerDone(index)
         }
@@ -73,9 +85,9 @@ package final class TextDecoder<B: Backend> {
     private func attend(
         _ layer: DecoderLayer<B>, index: Int, rows: Range<Int>, table: Activation<B.Storage>, batch: AttentionBatch,
         cache: B.KVCache
-    ) {
+    ) throws {
         let x = hidden.rows(rows), y = branch.rows(rows), qkv = fused.rows(rows), a = attended.rows(rows)
-        let heads = configuration.heads
+        let heads = weights.shard.heads
         backend.rmsNorm(x, weight: layer.inputNorm, epsilon: configuration.normEpsilon, into: y)
         backend.linear(y, layer.queryKeyValue, bias: layer.queryKeyValueBias, into: qkv)
         backend.rotateAndStore(
@@ -83,16 +95,18 @@ package final class TextDecoder<B: Backend> {
             batch: batch)
         backend.attention(qkv, heads: heads, cache: cache, layer: index, batch: batch, into: a)
         backend.linear(a, layer.output, bias: nil, into: y)
+        try backend.allReduce(y)
         addBranch(y, norm: layer.postAttentionNorm, to: x)
     }
 
-    private func feedForward(_ layer: DecoderLayer<B>, rows: Range<Int>) {
+    private func feedForward(_ layer: DecoderLayer<B>, rows: Range<Int>) throws {
         let x = hidden.rows(rows), y = branch.rows(rows)
         let strip = 0..<rows.count
         backend.rmsNorm(x, weight: layer.feedForwardNorm, epsilon: configuration.normEpsilon, into: y)
         backend.linear(y, layer.gateUp, bias: nil, into: gateUp.rows(strip))
         backend.siluMultiply(gateUp.rows(strip), into: inner.rows(strip))
         backend.linear(inner.rows(strip), layer.down, bias: nil, into: y)
+        try backend.allReduce(y)
         addBranch(y, norm: layer.postFeedForwardNorm, to: x)
     }
 
@@ -104,29 +118,31 @@ package final class TextDecoder<B: Backend> {
         }
     }
 
-    /// Chooses a token for each of `rows` of the last run; nil where the logits are not numbers.
-    package func sample(_ rows: [Int], _ requests: [SampleRequest]) -> [SampledToken?] {
+    /// Chooses a token for each of `rows` of the last run; nil where the logits are not numbers. Every rank chooses the
+    /// same, for all have whole logits (D12).
+    package func sample(_ rows: [Int], _ requests: [SampleRequest]) throws -> [SampledToken?] {
         var tokens: [SampledToken?] = []
         for start in stride(from: 0, to: rows.count, by: headRows) {
             let strip = start..<min(start + headRows, rows.count)
-            tokens += backend.sample(logits(of: Array(rows[strip])), Array(requests[strip]))
+            tokens += backend.sample(try logits(of: Array(rows[strip])), Array(requests[strip]))
         }
         return tokens
     }
 
     /// logits: [rows.count, vocabulary]; at most `headRows` rows at once, overwritten by the next call.
-    private func logits(of rows: [Int]) -> Activation<B.Storage> {
+    private func logits(of rows: [Int]) throws -> Activation<B.Storage> {
         let x = selected.rows(0..<rows.count), y = logits.rows(0..<rows.count)
         backend.copyRows(rows, of: hidden, to: Array(0..<rows.count), of: x)
         backend.rmsNorm(x, weight: weights.finalNorm, epsilon: configuration.normEpsilon, into: x)
-        backend.linear(x, weights.head, bias: nil, into: y)
+        backend.linear(x, weights.head, bias: nil, into: y.columns(weights.shard.vocabulary))
+        try backend.allGather(vocabularyWidths, of: y)
         return y
     }
 
     /// Logits of `rows` of the last run as values, [rows.count * vocabulary]: for perplexity and for tests.
-    package func readLogits(of rows: [Int]) -> [Float] {
-        stride(from: 0, to: rows.count, by: headRows).flatMap { start in
-            backend.read(logits(of: Array(rows[start..<min(start + headRows, rows.count)])))
+    package func readLogits(of rows: [Int]) throws -> [Float] {
+        try stride(from: 0, to: rows.count, by: headRows).flatMap { start in
+            backend.read(try logits(of: Array(rows[start..<min(start + headRows, rows.count)])))
         }
     }
 

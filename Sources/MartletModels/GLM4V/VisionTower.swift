@@ -28,6 +28,9 @@ package final class VisionTower<B: Backend> {
     /// Patches of a strip. A multiple of the merge block of any model of the family.
     package static var stripRows: Int { 1024 }
 
+    /// Whether each rank has the whole tower, and encodes other pictures (`--mm-encoder-tp-mode data`).
+    var isWhole: Bool { weights.shard.isWhole }
+
     package init(backend: B, configuration: VisionConfiguration, weights: VisionWeights<B>) throws {
         self.backend = backend
         self.configuration = configuration
@@ -36,11 +39,12 @@ package final class VisionTower<B: Backend> {
         let rows = Self.stripRows, tokens = rows / (configuration.mergeSize * configuration.mergeSize)
         patches = try backend.makeActivation(rows: rows, width: configuration.patchWidth)
         normed = try backend.makeActivation(rows: rows, width: configuration.hiddenSize)
-        gateUp = try backend.makeActivation(rows: rows, width: 2 * configuration.blockIntermediateSize)
-        inner = try backend.makeActivation(rows: rows, width: configuration.blockIntermediateSize)
+        let shard = weights.shard
+        gateUp = try backend.makeActivation(rows: rows, width: 2 * shard.inner.count)
+        inner = try backend.makeActivation(rows: rows, width: shard.inner.count)
         merged = try backend.makeActivation(rows: tokens, width: configuration.outputSize)
-        mergedGateUp = try backend.makeActivation(rows: tokens, width: 2 * configuration.mergerIntermediateSize)
-        mergedInner = try backend.makeActivation(rows: tokens, width: configuration.mergerIntermediateSize)
+        mergedGateUp = try backend.makeActivation(rows: tokens, width: 2 * shard.mergerInner.count)
+        mergedInner = try backend.makeActivation(rows: tokens, width: shard.mergerInner.count)
     }
 
     /// Half the head turns by the row, half by the column, each with theta 10000 over half a head (MODEL.md 2.1.5).
@@ -68,11 +72,12 @@ package final class VisionTower<B: Backend> {
     /// Memory for one image on its way through the tower.
     package func begin(_ image: PreparedImage) throws -> VisionEncoding<B> {
         let count = image.patchRows * image.patchColumns
+        let width = weights.shard.heads.count * configuration.headDimension
         let encoding = VisionEncoding<B>(
             image: image, patchCount: count,
             hidden: try backend.makeActivation(rows: count, width: configuration.hiddenSize),
-            fused: try backend.makeActivation(rows: count, width: 3 * configuration.hiddenSize),
-            attended: try backend.makeActivation(rows: min(count, Self.stripRows), width: configuration.hiddenSize),
+            fused: try backend.makeActivation(rows: count, width: 3 * width),
+            attended: try backend.makeActivation(rows: min(count, Self.stripRows), width: width),
             rotary: try backend.makeActivation(rows: count, width: rotary.dimensions),
             embeddings: try backend.makeActivation(rows: image.tokenCount, width: configuration.outputSize))
         backend.rotaryTable(rotary, positions: patchPositions(image), into: encoding.rotary)
@@ -95,16 +100,16 @@ package final class VisionTower<B: Backend> {
         return positions
     }
 
-    /// Advances `encoding` by one unit.
-    package func run(unit: Int, of encoding: VisionEncoding<B>) {
+    /// Advances `encoding` by one unit. Throws when a rank is lost.
+    package func run(unit: Int, of encoding: VisionEncoding<B>) throws {
         let (step, strip) = unit.quotientAndRemainder(dividingBy: Self.stripCount(patches: encoding.patchCount))
         let start = strip * Self.stripRows
         let rows = start..<min(start + Self.stripRows, encoding.patchCount)
         switch phase(ofUnit: unit, patches: encoding.patchCount) {
         case .embed: embed(rows, of: encoding)
         case .project: project(rows, weights.blocks[(step - 1) / 2], of: encoding)
-        case .attend: attend(rows, weights.blocks[(step - 1) / 2], of: encoding)
-        case .merge: merge(rows, of: encoding)
+        case .attend: try attend(rows, weights.blocks[(step - 1) / 2], of: encoding)
+        case .merge: try merge(rows, of: encoding)
         }
     }
 
@@ -127,28 +132,30 @@ package final class VisionTower<B: Backend> {
         backend.linear(y, block.queryKeyValue, bias: block.queryKeyValueBias, into: qkv)
         // Query and key heads lie side by side: one call turns both.
         backend.rotate(
-            qkv, headCount: 2 * configuration.headCount, dimension: configuration.headDimension,
+            qkv, headCount: 2 * weights.shard.heads.count, dimension: configuration.headDimension,
             table: encoding.rotary.rows(rows), pairing: rotary.pairing)
     }
 
-    private func attend(_ rows: Range<Int>, _ block: VisionBlock<B>, of encoding: VisionEncoding<B>) {
+    private func attend(_ rows: Range<Int>, _ block: VisionBlock<B>, of encoding: VisionEncoding<B>) throws {
         let strip = 0..<rows.count
         let x = encoding.hidden.rows(rows), y = normed.rows(strip), a = encoding.attended.rows(strip)
+        let headCount = weights.shard.heads.count
         let heads = AttentionHeads(
-            queryCount: configuration.headCount, keyValueCount: configuration.headCount,
-            dimension: configuration.headDimension)
+            queryCount: headCount, keyValueCount: headCount, dimension: configuration.headDimension)
         backend.fullAttention(encoding.fused, heads: heads, queries: rows, into: a)
         backend.linear(a, block.projection, bias: nil, into: y)
+        try sum(y)
         backend.add(y, to: x)
         backend.rmsNorm(x, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, into: y)
         backend.linear(y, block.gateUp, bias: nil, into: gateUp.rows(strip))
         backend.siluMultiply(gateUp.rows(strip), into: inner.rows(strip))
         backend.linear(inner.rows(strip), block.down, bias: nil, into: y)
+        try sum(y)
         backend.add(y, to: x)
     }
 
     /// Last norm, 2x2 patches to one token, projection, GELU, gated MLP (MODEL.md 2.1.6-8).
-    private func merge(_ rows: Range<Int>, of encoding: VisionEncoding<B>) {
+    private func merge(_ rows: Range<Int>, of encoding: VisionEncoding<B>) throws {
         let block = configuration.mergeSize * configuration.mergeSize
         let y = normed.rows(0..<rows.count)
         let tokens = (rows.lowerBound / block)..<(rows.upperBound / block), strip = 0..<tokens.count
@@ -164,6 +171,12 @@ package final class VisionTower<B: Backend> {
         backend.linear(m, weights.mergerGateUp, bias: nil, into: mergedGateUp.rows(strip))
         backend.siluMultiply(mergedGateUp.rows(strip), into: mergedInner.rows(strip))
         backend.linear(mergedInner.rows(strip), weights.mergerDown, bias: nil, into: out)
+        try sum(out)
+    }
+
+    /// A product over this rank's heads or inner columns becomes that over all.
+    private func sum(_ y: Activation<B.Storage>) throws {
+        if !weights.shard.isWhole { try backend.allReduce(y) }
     }
 }
 

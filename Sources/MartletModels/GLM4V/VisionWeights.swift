@@ -24,8 +24,11 @@ package struct VisionBlock<B: Backend> {
     }
 }
 
-/// Everything the vision tower and the merger multiply with (MODEL.md 2.2). The only place that knows their names.
+/// Everything the vision tower and the merger multiply with on this rank (MODEL.md 2.2). The only place that knows
+/// their names.
 package struct VisionWeights<B: Backend> {
+    /// What of the tower this is.
+    package let shard: TowerShard
     /// [hidden, channels * frames * patch * patch]
     package let patchEmbedding: B.Matrix
     package let patchEmbeddingBias: B.Vector
@@ -43,6 +46,7 @@ package struct VisionWeights<B: Backend> {
     package let mergerDown: B.Matrix
 
     package init(_ loader: WeightLoader<B>, _ configuration: VisionConfiguration) throws {
+        shard = loader.shard?.tower ?? TowerShard(whole: configuration)
         let prefix = "model.visual."
         patchEmbedding = try loader.matrix(prefix + "patch_embed.proj.weight")
         patchEmbeddingBias = try loader.vector(prefix + "patch_embed.proj.bias")

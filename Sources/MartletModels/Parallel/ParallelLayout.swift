@@ -47,6 +47,11 @@ package struct ParallelLayout: Sendable, Equatable {
         self.shards = shards
     }
 
+    /// KV cache of one position on all ranks of a copy, in bytes: heads that several hold count for each.
+    package func cacheBytesPerToken(_ dtype: DType) -> Int {
+        shards.reduce(0) { $0 + $1.layers.count * $1.heads.cacheBytesPerToken(dtype) }
+    }
+
     /// Of rank 0 ..< `size.rankCount`.
     package func shard(ofRank rank: Int) -> Shard { shards[rank % shards.count] }
 

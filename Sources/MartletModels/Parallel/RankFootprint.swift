@@ -32,14 +32,13 @@ package struct RankFootprint: Sendable, Equatable {
             4 * (Self.decoderFloats(shard, rows: rows) + (shard.tower.map { Self.towerFloats($0) } ?? 0))
     }
 
-    /// What TextDecoder allocates, with the shares of this rank; tensor rank 0 of the last stage gathers whole logits.
+    /// What TextDecoder allocates, with the shares of this rank; logits are whole on every rank of the last stage.
     private static func decoderFloats(_ shard: Shard, rows: Int) -> Int {
         let decoder = shard.decoder, heads = shard.heads
         let perRow = 2 * decoder.hiddenSize + decoder.rotary.dimensions + heads.fusedWidth + heads.queryWidth
         let strip = min(rows, 512) * 3 * shard.intermediate.count
         guard shard.isLastStage else { return rows * perRow + strip }
-        let gathered = shard.tensorSize > 1 && shard.tensorRank == 0 ? decoder.vocabularyRows : 0
-        return rows * perRow + strip + min(rows, 32) * (decoder.hiddenSize + shard.vocabulary.count + gathered)
+        return rows * perRow + strip + min(rows, 32) * (decoder.hiddenSize + decoder.vocabularyRows)
     }
 
     /// What VisionTower allocates for its strips and for a screenshot.

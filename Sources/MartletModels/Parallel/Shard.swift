@@ -21,6 +21,34 @@ package struct Shard: Sendable, Equatable {
     package let tower: TowerShard?
     let decoder: DecoderConfiguration
 
+    init(
+        tensorRank: Int, tensorSize: Int, stage: Int, layers: Range<Int>, isFirstStage: Bool, isLastStage: Bool,
+        queryHeads: Range<Int>, keyValueHeads: Range<Int>, intermediate: Range<Int>, vocabulary: Range<Int>,
+        tower: TowerShard?, decoder: DecoderConfiguration
+    ) {
+        self.tensorRank = tensorRank
+        self.tensorSize = tensorSize
+        self.stage = stage
+        self.layers = layers
+        self.isFirstStage = isFirstStage
+        self.isLastStage = isLastStage
+        self.queryHeads = queryHeads
+        self.keyValueHeads = keyValueHeads
+        self.intermediate = intermediate
+        self.vocabulary = vocabulary
+        self.tower = tower
+        self.decoder = decoder
+    }
+
+    /// All of a model, held by the one rank there is.
+    package init(whole decoder: DecoderConfiguration, vision: VisionConfiguration? = nil) {
+        self.init(
+            tensorRank: 0, tensorSize: 1, stage: 0, layers: 0..<decoder.layerCount, isFirstStage: true,
+            isLastStage: true, queryHeads: 0..<decoder.heads.queryCount,
+            keyValueHeads: 0..<decoder.heads.keyValueCount, intermediate: 0..<decoder.intermediateSize,
+            vocabulary: 0..<decoder.vocabularyRows, tower: vision.map { TowerShard(whole: $0) }, decoder: decoder)
+    }
+
     /// The attention that this rank computes.
     package var heads: AttentionHeads {
         AttentionHeads(
@@ -74,6 +102,23 @@ package struct TowerShard: Sendable, Equatable {
     /// The same of the merger.
     package let mergerInner: Range<Int>
     let vision: VisionConfiguration
+
+    init(heads: Range<Int>, inner: Range<Int>, mergerInner: Range<Int>, vision: VisionConfiguration) {
+        self.heads = heads
+        self.inner = inner
+        self.mergerInner = mergerInner
+        self.vision = vision
+    }
+
+    /// All of a tower.
+    package init(whole vision: VisionConfiguration) {
+        self.init(
+            heads: 0..<vision.headCount, inner: 0..<vision.blockIntermediateSize,
+            mergerInner: 0..<vision.mergerIntermediateSize, vision: vision)
+    }
+
+    /// Whether sums over heads and inner columns are whole on this rank.
+    package var isWhole: Bool { heads.count == vision.headCount }
 
     fileprivate func slices(of whole: MatrixSlice) -> [MatrixSlice] {
         let name = whole.name

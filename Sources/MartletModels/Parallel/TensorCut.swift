@@ -52,13 +52,18 @@ struct TensorCut {
         }
         intermediate = Self.cut(
             decoder.intermediateSize, at: max(Self.panelUnit, block("mlp.down_proj.weight")), over: ranks)
-        vocabulary = Self.cut(decoder.vocabularyRows, at: Self.vocabularyUnit, over: ranks)
+        vocabulary = Self.vocabulary(decoder, over: ranks)
         guard (intermediate + vocabulary).allSatisfy({ !$0.isEmpty }) else {
             throw Obstacle(reason: "its MLP or vocabulary is too small for \(ranks) ranks", isTower: false)
         }
         tower = try configuration.vision.map { vision throws(Obstacle) in
             try Tower(vision, tensors: tensors, storage: storage, over: towerMode == .data ? 1 : ranks, ranks: ranks)
         }
+    }
+
+    /// The rows of embedding and head of each rank.
+    static func vocabulary(_ decoder: DecoderConfiguration, over ranks: Int) -> [Range<Int>] {
+        cut(decoder.vocabularyRows, at: vocabularyUnit, over: ranks)
     }
 
     /// `count` things in `ranks` ranges that begin at whole units; where units do not divide, the first ranks have one

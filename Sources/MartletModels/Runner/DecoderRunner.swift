@@ -2,7 +2,8 @@ import MartletCore
 import MartletEngine
 import MartletTensor
 
-/// A text decoder and, where the model sees, a vision tower, executing plans on one backend (D1, D2).
+/// A text decoder and, where the model sees, a vision tower, executing plans on one backend (D1, D2): one rank of a
+/// model, or all of it.
 package final class DecoderRunner<B: Backend>: ModelRunner {
     package let limits: RunnerLimits
     package internal(set) var costModel: CostModel
@@ -15,6 +16,8 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     private let backend: B
     let decoder: TextDecoder<B>
     private let tower: VisionTower<B>?
+    /// Of all tokens so far, and steps with rows.
+    private var tokenHash: UInt64 = 0xCBF2_9CE4_8422_2325, stepCount = 0
     private let cache: B.KVCache
     private var slots: [Slot: SlotState] = [:]
     private var pixels: [ImageID: PreparedImage] = [:]
@@ -34,7 +37,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         self.workload = workload
         costModel = workload.costModel(operationsPerSecond: 50e9)
         cache = try backend.makeKVCache(
-            layers: decoder.configuration.layerCount, heads: decoder.configuration.heads,
+            layers: decoder.shard.layers.count, heads: decoder.shard.heads,
             blockCount: limits.blockCount, blockSize: limits.blockSize, dtype: cacheType)
     }
 
@@ -50,6 +53,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     package func launch(_ plan: StepPlan) throws -> StepTicket {
         apply(plan)
         for work in plan.visionWork { try encode(work) }
+        for work in plan.visionWork { try share(work) }
         results[plan.index] = try run(plan)
         for image in plan.imageReleases {
             pixels[image] = nil
@@ -73,18 +77,37 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     private func encode(_ work: VisionWork) throws {
         guard let tower, let image = pixels[work.image] else { throw RunnerError.unknownImage }
+        guard !isShared || owner(of: work.image) == backend.rank else { return }
         let encoding = try encodings[work.image] ?? tower.begin(image)
         guard work.units.lowerBound == encoding.doneUnits else { throw RunnerError.outOfOrder }
         encodings[work.image] = encoding
         for unit in work.units {
-            progress.forward { tower.run(unit: unit, of: encoding) }
+            try progress.forward { try tower.run(unit: unit, of: encoding) }
             encoding.doneUnits = unit + 1
             try tick()
         }
         guard encoding.doneUnits == visionUnitCount(of: image) else { return }
         embeddings[work.image] = encoding.embeddings
         encodings[work.image] = nil
+    }
+
+    /// Whether ranks encode pictures for one another.
+    private var isShared: Bool { backend.rankCount > 1 && tower?.isWhole == true }
+
+    private func owner(of image: ImageID) -> Int { Int(image % ImageID(backend.rankCount)) }
+
+    /// An image is encoded: its pixels go, and every rank gets its embeddings. After the work of all images, so that
+    /// their owners work side by side.
+    private func share(_ work: VisionWork) throws {
+        guard let tower, let image = pixels[work.image], work.units.upperBound == visionUnitCount(of: image)
+        else { return }
         pixels[work.image] = nil
+        guard isShared else { return }
+        let shared =
+            try embeddings[work.image]
+            ?? backend.makeActivation(rows: image.tokenCount, width: tower.configuration.outputSize)
+        try backend.broadcast(shared, from: owner(of: work.image))
+        embeddings[work.image] = shared
     }
 
     private func run(_ plan: StepPlan) throws -> StepResult {
@@ -93,14 +116,26 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         for decode in plan.decodes { try append(decode, to: &batch) }
         guard !batch.tokens.isEmpty else { return StepResult(index: plan.index, rows: []) }
         try progress.forward {
-            decoder.embed(batch.tokens)
+            try decoder.embed(batch.tokens)
             for replacement in batch.replacements {
                 guard let source = embeddings[replacement.image] else { throw RunnerError.unknownImage }
                 decoder.replaceRows(replacement.targets, with: source, replacement.sources)
             }
             try decoder.run(positions: batch.positions, batch: batch.attention, cache: cache) { _ in try tick() }
         }
-        return StepResult(index: plan.index, rows: sample(batch))
+        let rows = try sample(batch)
+        #if DEBUG
+        try checkAgreement(rows)
+        #endif
+        return StepResult(index: plan.index, rows: rows)
+    }
+
+    /// Every 16 steps, that all ranks have chosen the same tokens since they began.
+    private func checkAgreement(_ rows: [StepResult.Row]) throws {
+        for token in rows.lazy.flatMap(\.tokens) { tokenHash = (tokenHash ^ UInt64(token.token)) &* 0x100_0000_01B3 }
+        stepCount += 1
+        guard stepCount % 16 == 0, backend.rankCount > 1 else { return }
+        guard try backend.agrees(on: tokenHash) else { throw RunnerError.outOfStep }
     }
 
     private func append(_ chunk: PrefillChunk, to batch: inout StepBatch) throws {
@@ -123,9 +158,9 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         batch.sample(lastRows: input.count, slot: decode.slot, guesses: decode.guesses)
     }
 
-    private func sample(_ batch: StepBatch) -> [StepResult.Row] {
+    private func sample(_ batch: StepBatch) throws -> [StepResult.Row] {
         // The requests share each slot's counts; they must be gone before the counts change, or each token copies them.
-        let sampled = sampled(batch.samples.flatMap { $0.rows }, batch.samples.flatMap { sampleRequests($0) })
+        let sampled = try sampled(batch.samples.flatMap { $0.rows }, batch.samples.flatMap { sampleRequests($0) })
         var next = 0
         return batch.samples.map { sample in
             defer { next += sample.rows.count }
@@ -135,8 +170,8 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         }
     }
 
-    private func sampled(_ rows: [Int], _ requests: [SampleRequest]) -> [SampledToken?] {
-        progress.forward { decoder.sample(rows, requests) }
+    private func sampled(_ rows: [Int], _ requests: [SampleRequest]) throws -> [SampledToken?] {
+        try progress.forward { try decoder.sample(rows, requests) }
     }
 
     /// One for each of its rows.
@@ -161,4 +196,9 @@ package enum RunnerError: Error, Equatable {
     case unknownTicket
     /// Work that does not continue where the state ends.
     case outOfOrder
+    /// This rank's tokens are not rank 0's.
+    case outOfStep
+
+    /// Whether every rank that is told the same plan throws it, at the same place.
+    var isCommon: Bool { self != .outOfStep }
 }

@@ -6,14 +6,17 @@ extension DecoderRunner {
     /// Runs every path once (prefill, decode, vision tower) so that the first request finds memory touched and code
     /// warm, and fits the cost model to what it took. `now` in seconds. Leaves no state behind; call it before
     /// the engine has the runner.
-    package func warmUp(now: () -> Double) throws {
+    package func warmUp(now: () -> Double) throws { try warmUp(through: self, now: now) }
+
+    /// By way of `runner`, which has all ranks run what this one does.
+    func warmUp(through runner: some ModelRunner, now: () -> Double) throws {
         let rows = min(16, decoder.maxRows, limits.maxModelLength - 2, limits.blockCount * limits.blockSize - 2)
         guard rows > 1 else { return }
         let blocks = (0..<((rows + 1 + limits.blockSize - 1) / limits.blockSize)).map(BlockID.init)
         var index = UInt64.max - 8
         func seconds(_ plan: StepPlan) throws -> Double {
             let start = now()
-            _ = try collect(launch(plan))
+            _ = try runner.collect(runner.launch(plan))
             return now() - start
         }
         func plan() -> StepPlan {
@@ -41,7 +44,7 @@ extension DecoderRunner {
         costModel = CostModel(
             step: max(0, decodeSeconds - row), row: row, pair: perOperation * workload.operationsPerPair,
             visionUnit: perOperation * workload.operationsPerVisionUnit)
-        try warmUpVision()
+        try warmUpVision(through: runner)
     }
 
     private func admission(rows: Int) -> SlotAdmission {
@@ -51,7 +54,7 @@ extension DecoderRunner {
     }
 
     /// The smallest picture worth the name, through the whole tower.
-    private func warmUpVision() throws {
+    private func warmUpVision(through runner: some ModelRunner) throws {
         guard let vision = visionConfiguration else { return }
         let side = vision.patchSize * vision.mergeSize * 4
         let image = PreparedImage(
@@ -59,10 +62,17 @@ extension DecoderRunner {
             rgb: [UInt8](repeating: 127, count: side * side * 3), patchSize: vision.patchSize,
             mergeSize: vision.mergeSize, mean: SIMD3(repeating: 0.5), deviation: SIMD3(repeating: 0.25))
         let id = ImageID.max
-        try register(image, as: id)
+        try runner.register(image, as: id)
         var plan = StepPlan(index: UInt64.max - 1)
         plan.visionWork = [VisionWork(image: id, units: 0..<visionUnitCount(of: image))]
         plan.imageReleases = [id]
-        _ = try collect(launch(plan))
+        _ = try runner.collect(runner.launch(plan))
+    }
+}
+
+extension GroupRunner {
+    /// Every rank's, at once.
+    package func warmUp<B: Backend>(now: () -> Double) throws where Lead == DecoderRunner<B> {
+        try lead.warmUp(through: self, now: now)
     }
 }

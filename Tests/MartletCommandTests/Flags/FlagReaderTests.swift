@@ -1,5 +1,6 @@
 import Foundation
 import MartletCore
+import MartletModels
 import MartletServer
 import MartletText
 import MartletTensor
@@ -105,7 +106,8 @@ import Testing
 
     @Test func shortNames() throws {
         #expect(try settings("m -tp 1 -pp 1 -dp 1 -q gguf").model.model == "m")
-        #expect(failure(["m", "-tp", "2"]).hasPrefix("--tensor-parallel-size 2: not built yet: "))
+        #expect(try settings("m -tp 2").model.parallel.tensor == 2)
+        #expect(failure(["m", "-pp", "2"]).hasPrefix("--pipeline-parallel-size 2: not built yet: "))
         #expect(failure(["m", "-q", "awq"]).contains("GGUF file of the model runs today"))
     }
 

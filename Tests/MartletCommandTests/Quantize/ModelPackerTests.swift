@@ -87,7 +87,7 @@ import Testing
             let rows = try [source, packed.weights].map { source in
                 let matrix = try backend.loadMatrix(slices, from: source, dtype: nil)
                 let y = try backend.makeActivation(rows: info.rows, width: info.columns)
-                backend.embed((0..<info.rows).map { TokenID($0) }, table: matrix, into: y)
+                backend.embed((0..<info.rows).map { TokenID($0) }, table: matrix, firstRow: 0, into: y)
                 return backend.read(y)
             }
             #expect(rows[0] == rows[1], "\(info.name)")

@@ -68,7 +68,8 @@ import Testing
         options.cacheBytes = 1 << 20
         let configuration = try Shapes.autoGLM()
         let plan = CachePlan(
-            options: options, footprint: ModelFootprint(configuration), cacheType: .bf16, modelLength: 65536,
+            options: options, cacheBytesPerToken: ModelFootprint(configuration).cacheBytesPerToken(.bf16),
+            modelLength: 65536,
             available: 8 << 30)
         do throws(AssemblyError) {
             _ = try plan.limits(vocabularyCount: 1000)

@@ -8,7 +8,7 @@ import Darwin
 
 /// A thread of the system's that runs `body` once and ends; nil if there is none to be had. `top` and `perf` show
 /// `name`, where the system has a file for that. Whoever starts the thread joins or detaches it.
-func startThread(name: String, _ body: @escaping () -> Void) -> pthread_t? {
+package func startThread(name: String, _ body: @escaping () -> Void) -> pthread_t? {
     let argument = Unmanaged.passRetained(
         ThreadBody {
             if let file = fopen("/proc/thread-self/comm", "w") {

@@ -1,0 +1,53 @@
+import MartletCPU
+import MartletEngine
+import MartletModels
+import MartletParallel
+import MartletTensor
+
+/// One rank's part of a model in memory, on its way to a runner.
+struct LoadedRank {
+    let backend: CPUBackend
+    private let decoder: TextDecoder<CPUBackend>
+    private let tower: VisionTower<CPUBackend>?
+
+    /// Where a rank stands: what it holds, and what it computes on.
+    struct Place: Sendable {
+        let shard: Shard
+        /// nil = as many as the machine has.
+        let threads: Int?
+        /// Where these stay; empty = anywhere.
+        let processors: [Int]
+    }
+
+    /// Reads the weights. `loaded`: bytes of the files, as they become weights. Throws `WeightError`, `MemoryError`.
+    init(
+        _ files: ModelFiles, options: ModelOptions, place: Place, communicator: any Communicator,
+        loaded: @escaping (Int) -> Void
+    ) throws {
+        backend = try CPUBackend(
+            threads: place.threads, activations: options.activations, copiesPanels: options.copiesPanels,
+            processors: place.processors, communicator: communicator)
+        let backend = backend
+        let loader = WeightLoader(
+            backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization,
+            shard: place.shard, loaded: loaded)
+        let configuration = files.configuration
+        decoder = try TextDecoder(
+            backend: backend, configuration: configuration.decoder,
+            weights: DecoderWeights(loader, configuration.decoder),
+            maxRows: EngineConfiguration.stepRows(
+                maxBatchedTokens: options.maxBatchedTokens, slots: options.maxRunningSequences))
+        tower = try configuration.vision.map {
+            try VisionTower(backend: backend, configuration: $0, weights: VisionWeights(loader, $0))
+        }
+    }
+
+    /// Throws `MemoryError` where the KV cache finds no room.
+    func runner(
+        limits: RunnerLimits, cacheType: DType, footprint: ModelFootprint
+    ) throws -> DecoderRunner<CPUBackend> {
+        try DecoderRunner(
+            backend: backend, decoder: decoder, tower: tower, limits: limits, cacheType: cacheType,
+            workload: RunnerWorkload(footprint, visionStripRows: VisionTower<CPUBackend>.stripRows))
+    }
+}

@@ -1,0 +1,120 @@
+import MartletCPU
+import MartletEngine
+import MartletModels
+import MartletParallel
+import MartletTensor
+import Synchronization
+
+/// Loads a model's ranks, all at once: the lead rank on the thread that asks, the others on threads of their own.
+struct RankAssembly {
+    let files: ModelFiles
+    let options: ModelOptions
+    let layout: ParallelLayout
+    let footprint: ModelFootprint
+    let cacheType: DType
+
+    /// The layout that the options ask for. Throws `ParallelError`, naming sizes that work.
+    static func layout(_ files: ModelFiles, options: ModelOptions) throws(ParallelError) -> ParallelLayout {
+        let tensors = files.configuration.tensors.map { files.weights.info($0.name) ?? $0 }
+        return try ParallelLayout(
+            files.configuration, tensors: tensors, size: options.parallel,
+            storage: WeightStorage(dtype: options.dtype, quantization: options.quantization))
+    }
+
+    /// What the ranks keep as weights, in bytes: what several hold counts for each.
+    var weightBytes: Int {
+        guard layout.shards.count > 1 else { return footprint.weightBytes }
+        let storage = WeightStorage(dtype: options.dtype, quantization: options.quantization)
+        return layout.shards.reduce(0) { $0 + bytes(of: $1, storage) }
+    }
+
+    /// What the ranks read of the files, in bytes.
+    private var fileBytes: Int {
+        guard layout.shards.count > 1 else { return files.totalBytes }
+        return layout.shards.reduce(0) { $0 + bytes(of: $1, WeightStorage()) }
+    }
+
+    private func bytes(of shard: Shard, _ storage: WeightStorage) -> Int {
+        let tensors = files.configuration.tensors.map { files.weights.info($0.name) ?? $0 }
+        return RankFootprint(
+            shard, of: files.configuration, tensors: tensors, storage: storage, cacheType: cacheType, rows: 0
+        ).weightBytes
+    }
+
+    /// `sized` says what the caches may hold, once the weights of every rank are loaded. Throws what loading any rank
+    /// throws, `CommunicatorError` with its words where it was not the lead's.
+    func load(
+        progress: @escaping @Sendable (_ bytes: Int, _ total: Int) -> Void, sized: () throws -> RunnerLimits
+    ) throws -> (GroupRunner<DecoderRunner<CPUBackend>>, threadCount: Int) {
+        let places = places()
+        let count = LoadCount(total: fileBytes, show: progress)
+        guard places.count > 1 else {
+            let rank = try LoadedRank(
+                files, options: options, place: places[0], communicator: SoleCommunicator(), loaded: count.add)
+            let runner = try rank.runner(limits: sized(), cacheType: cacheType, footprint: footprint)
+            return (GroupRunner(lead: runner), rank.backend.pool.threadCount)
+        }
+        let group = LocalGroup(size: places.count)
+        let communicator = group.communicator(ofRank: 0)
+        let followers = (1..<places.count).map { follower($0, at: places[$0], of: group, count: count) }
+        do {
+            let rank = try LoadedRank(
+                files, options: options, place: places[0], communicator: communicator, loaded: count.add)
+            try communicator.barrier()
+            let limits = try sized()
+            for follower in followers { follower.orders.put(.begin(limits)) }
+            let runner = try rank.runner(limits: limits, cacheType: cacheType, footprint: footprint)
+            let threads = places.reduce(0) { $0 + ($1.threads ?? 1) }
+            return (GroupRunner(lead: runner, followers: followers, communicator: communicator), threads)
+        } catch {
+            group.breakUp("\(error)")
+            throw error
+        }
+    }
+
+    private func follower(_ index: Int, at place: LoadedRank.Place, of group: LocalGroup, count: LoadCount)
+        -> FollowerThread
+    {
+        let (files, options, cacheType, footprint) = (files, options, cacheType, footprint)
+        return FollowerThread(rank: index, group: group, processors: place.processors) { orders in
+            let communicator = group.communicator(ofRank: index)
+            let rank = try LoadedRank(
+                files, options: options, place: place, communicator: communicator, loaded: count.add)
+            try communicator.barrier()
+            try orders.follow { try rank.runner(limits: $0, cacheType: cacheType, footprint: footprint) }
+        }
+    }
+
+    /// Threads and processors are shared out evenly; a rank alone is left where the system puts it.
+    private func places() -> [LoadedRank.Place] {
+        let shards = layout.shards
+        guard shards.count > 1 else {
+            return [LoadedRank.Place(shard: shards[0], threads: options.threads, processors: [])]
+        }
+        let threads = options.threads ?? ThreadPool.defaultThreadCount()
+        let processors = ThreadAffinity.shares(of: ThreadAffinity.processors(), over: shards.count)
+        return shards.enumerated().map { rank, shard in
+            let share = threads * (rank + 1) / shards.count - threads * rank / shards.count
+            return LoadedRank.Place(shard: shard, threads: max(1, share), processors: processors[rank])
+        }
+    }
+}
+
+/// Bytes that the ranks have read, counted over all of them.
+private final class LoadCount: Sendable {
+    private let done = Mutex(0)
+    private let total: Int
+    private let show: @Sendable (Int, Int) -> Void
+
+    init(total: Int, show: @escaping @Sendable (Int, Int) -> Void) {
+        self.total = total
+        self.show = show
+    }
+
+    func add(_ bytes: Int) {
+        done.withLock { done in
+            done += bytes
+            show(done, total)
+        }
+    }
+}

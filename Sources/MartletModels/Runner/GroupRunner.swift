@@ -1,0 +1,54 @@
+import MartletCore
+import MartletEngine
+import MartletParallel
+
+/// All ranks of one model, as the engine sees them: the lead rank runs on the engine's thread, and the others are told
+/// the same plans. A group of one is the ordinary case.
+package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
+    let lead: Lead
+    private let followers: [FollowerThread]
+    private let communicator: any Communicator
+
+    package var limits: RunnerLimits { lead.limits }
+    package var costModel: CostModel { lead.costModel }
+    /// The lead rank's: it waits for the others in every layer, so it stops where one of them does.
+    package var progress: StepProgress { lead.progress }
+
+    /// `communicator`: of rank 0. `followers`: ranks 1, 2, …, which have begun.
+    package init(lead: Lead, followers: [FollowerThread] = [], communicator: any Communicator = SoleCommunicator()) {
+        self.lead = lead
+        self.followers = followers
+        self.communicator = communicator
+    }
+
+    package func visionUnitCount(of image: PreparedImage) -> Int { lead.visionUnitCount(of: image) }
+
+    package func register(_ image: PreparedImage, as id: ImageID) throws {
+        order(.register(image, as: id))
+        try lead.register(image, as: id)
+    }
+
+    package func launch(_ plan: StepPlan) throws -> StepTicket {
+        if !followers.isEmpty { order(.step(try plan.encoded())) }
+        return try together { try lead.launch(plan) }
+    }
+
+    package func collect(_ ticket: StepTicket) throws -> StepResult { try together { try lead.collect(ticket) } }
+
+    private func order(_ order: RankOrder) {
+        for follower in followers { follower.orders.put(order) }
+    }
+
+    /// What fails on one rank alone leaves the ranks out of step, for good.
+    private func together<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch let error as RunnerError where error.isCommon {
+            throw error
+        } catch {
+            guard !followers.isEmpty else { throw error }
+            communicator.breakUp("\(error)")
+            throw RunnerLost(reason: "\(error)")
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import MartletCore
+import MartletEngine
+import MartletParallel
+
+/// What the lead rank tells the others, in the order in which it does so itself (D2).
+package enum RankOrder: Sendable {
+    /// First of all: what every rank's memory is to hold.
+    case begin(RunnerLimits)
+    case register(PreparedImage, as: ImageID)
+    /// An encoded `StepPlan`.
+    case step([UInt8])
+}
+
+extension OrderQueue<RankOrder> {
+    /// The life of a rank that follows: makes its runner, and runs what is ordered until the orders end. Throws what
+    /// ends the rank: the group is to be broken up then.
+    package func follow(_ makeRunner: (RunnerLimits) throws -> some ModelRunner) throws {
+        guard case .begin(let limits)? = next() else { return }
+        let runner = try makeRunner(limits)
+        while let order = next() {
+            do {
+                switch order {
+                case .begin: throw RunnerError.outOfStep
+                case .register(let image, let id): try runner.register(image, as: id)
+                case .step(let bytes): _ = try runner.collect(runner.launch(StepPlan(decoding: bytes)))
+                }
+            } catch let error as RunnerError where error.isCommon {
+                // The plan is at fault, and the lead rank has found the same: its engine deals with it.
+            }
+        }
+    }
+}
