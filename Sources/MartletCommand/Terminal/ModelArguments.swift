@@ -17,7 +17,13 @@ struct ModelArguments: ParsableArguments {
     @Option(help: "Where weights come from.") var loadFormat: String?
     @Option(help: "A directory with tokenizer.json, or that file.") var tokenizer: String?
     @Option(help: "A Jinja file to use instead of the model's template.") var chatTemplate: String?
-    @Option(help: "Threads that compute.") var threads: String?
+    @Option(help: "Threads that compute, of all ranks together.") var threads: String?
+    @Option(
+        name: [.long, .customLong("tp")],
+        help: ArgumentHelp("Ranks that share every layer, each on its own cores.", valueName: "n"))
+    var tensorParallelSize: String?
+    @Option(help: ArgumentHelp("How these share the vision tower.", valueName: "weights|data"))
+    var mmEncoderTpMode: String?
     @Option(help: "Instruction set of the kernels.") var isa: String?
     @Option(help: "Precision of activations in products (f32, int8, bf16).") var activations: String?
 
@@ -28,6 +34,7 @@ struct ModelArguments: ParsableArguments {
             ("dtype", dtype), ("kv-cache-dtype", kvCacheDtype), ("max-model-len", maxModelLen),
             ("load-format", loadFormat), ("tokenizer", tokenizer), ("chat-template", chatTemplate),
             ("threads", threads), ("isa", isa), ("activations", activations), ("quantization", quantization),
+            ("tensor-parallel-size", tensorParallelSize), ("mm-encoder-tp-mode", mmEncoderTpMode),
         ]
         for (name, value) in options { if let value { words.append("--\(name)=\(value)") } }
         if !mmap { words.append("--no-mmap") }

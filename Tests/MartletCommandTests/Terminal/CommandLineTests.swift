@@ -19,7 +19,7 @@ import Testing
         #expect(report(["--version"]).code == 0)
         let help = report(["--help"])
         #expect(help.code == 0)
-        let benches = ["bench", "bench-kernels", "bench-vision", "bench-quality"]
+        let benches = ["bench", "bench-kernels", "bench-ranks", "bench-vision", "bench-quality"]
         for command in ["serve", "chat", "selfcheck", "plan"] + benches {
             #expect(help.text.contains("  \(command) "))
         }
@@ -35,7 +35,8 @@ import Testing
         ["plan", "/tmp", "--devices", "many"], ["selfcheck", "m", "--tokens", "0"], ["dance"], ["plan"],
         ["bench", "m", "--quux"], ["bench-kernels", "--weights", "q9"], ["bench-kernels", "--rows", "0"],
         ["bench-kernels", "--threads", "0"], ["bench-kernels", "--shapes", "33x64"],
-        ["bench-kernels", "--shapes", "64"], ["bench-vision", "m", "--size", "3"],
+        ["bench-kernels", "--shapes", "64"], ["bench-ranks", "--ranks", "1"], ["bench-ranks", "--sizes", "5"],
+        ["bench-vision", "m", "--size", "3"],
         ["bench-vision", "m", "--repeats", "0"], ["bench", "m", "--images", "17"],
         ["bench", "m", "--images", "1", "--image-size", "big"],
         ["bench-quality", "m", "t", "--context", "2"], ["bench-quality", "m", "t", "--against", "f64"],

@@ -1,0 +1,73 @@
+import ArgumentParser
+import Foundation
+import MartletCore
+import MartletParallel
+
+/// `martlet bench-ranks`: what tensor parallel ranks wait for one another.
+struct RankBenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench-ranks", abstract: "Measure how ranks of one process sum what they computed.",
+        discussion: """
+            Every layer of a model over several ranks sums [rows, hidden] floats over them twice: 16 KiB a row of the 9B
+            model. The time is of one such all-reduce, the speed what each rank gets summed in a second.
+
+            EXAMPLES:
+              martlet bench-ranks
+              martlet bench-ranks --ranks 2,4 --sizes 16384,8388608 --json ranks.json
+            """)
+
+    @Option(help: "Numbers of ranks, separated by commas.") var ranks = "2"
+    @Option(help: "Bytes of a message, separated by commas.")
+    var sizes = "4096,16384,65536,262144,1048576,4194304,16777216"
+    @Option(help: "Runs, of which the median counts.") var repeats = 5
+    @Option(help: "Write the figures as JSON.") var json: String?
+
+    func validate() throws {
+        guard (1...101).contains(repeats) else { throw ValidationError("--repeats is between 1 and 101.") }
+        _ = try rankCounts()
+        _ = try messages()
+    }
+
+    private func rankCounts() throws -> [Int] {
+        let counts = ranks.split(separator: ",").map { Int($0) ?? 0 }
+        guard !counts.isEmpty, counts.allSatisfy({ (2...64).contains($0) }) else {
+            throw ValidationError("--ranks takes numbers from 2 to 64 such as 2,4.")
+        }
+        return counts
+    }
+
+    private func messages() throws -> [Int] {
+        let sizes = sizes.split(separator: ",").map { Int($0) ?? 0 }
+        guard !sizes.isEmpty, sizes.allSatisfy({ (4...1 << 30).contains($0) && $0 % 4 == 0 }) else {
+            throw ValidationError("--sizes takes multiples of 4 up to 1073741824 such as 4096,16384.")
+        }
+        return sizes
+    }
+
+    func run() throws {
+        let processors = ThreadAffinity.processors().count
+        print("\(processors) processors")
+        print("ranks      message   all-reduce      GB/s")
+        var rows: [JSONValue] = []
+        for count in try rankCounts() {
+            let bench = RankBench(rankCount: count, repeats: repeats)
+            for bytes in try messages() {
+                let speed = try bench.allReduce(bytes: bytes)
+                let microseconds = String(format: "%10.1f us", speed.seconds * 1e6)
+                let rate = String(format: "%10.2f", speed.bytesPerSecond / 1e9)
+                print(String(format: "%5d %8.0f KiB", count, Double(bytes) / 1024) + microseconds + rate)
+                rows.append(
+                    .object(
+                        JSONObject([
+                            ("ranks", .integer(Int64(count))), ("bytes", .integer(Int64(bytes))),
+                            ("seconds", .number(speed.seconds)),
+                        ])))
+            }
+        }
+        guard let json else { return }
+        var writer = JSONWriter()
+        writer.value(
+            .object(JSONObject([("processors", .integer(Int64(processors))), ("all_reduce", .array(rows))])))
+        try Data((writer.text + "\n").utf8).write(to: URL(fileURLWithPath: json))
+    }
+}
