@@ -87,15 +87,6 @@ const char *martlet_kernels_name(size_t index) {
     return index < usable(tables, TABLES) ? tables[index]->name : NULL;
 }
 
-int martlet_allowed_cpus(void) {
-#if defined(__linux__)
-    cpu_set_t mask;
-    return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 0;
-#else
-    return 0;
-#endif
-}
-
 size_t martlet_allowed_processors(int *processors, size_t capacity) {
     size_t count = 0;
 #if defined(__linux__)

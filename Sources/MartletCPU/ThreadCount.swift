@@ -1,4 +1,4 @@
-import CMartletKernels
+import MartletParallel
 
 #if canImport(Glibc)
 import Glibc
@@ -22,7 +22,7 @@ extension ThreadPool {
 
     #if os(Linux)
     private static func affinityCount() -> Int? {
-        let count = Int(martlet_allowed_cpus())
+        let count = ThreadAffinity.processors().count
         return count > 0 ? count : nil
     }
 

@@ -61,7 +61,7 @@ package final class ThreadPool {
     }
 
     /// Threads of the pool that wait without using a processor.
-    var sleepingThreadCount: Int { crew.sleepers.load(ordering: .acquiring) }
+    var sleepingThreadCount: Int { crew.started.sleepingCount }
 }
 
 /// What the pool's threads share. `ticket` holds the number of the region in its upper half and the chunks not yet
@@ -71,39 +71,16 @@ package final class ThreadPool {
 ///
 /// `@unchecked Sendable`: what is not atomic is written by the caller of `run` alone, while no chunk is out.
 private final class Crew: @unchecked Sendable {
-    /// Pauses before a thread sleeps: about the time between two regions of a forward pass.
-    static let spins = 1000
-
     let isBusy = Atomic<Bool>(false)
     private let ticket = Atomic<UInt64>(0)
     private let doneCount = Atomic<Int>(0)
-    let sleepers = Atomic<Int>(0)
-    private let callerSleeps = Atomic<Bool>(false)
     private let stopped = Atomic<Bool>(false)
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let started = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private let finished = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    /// Where the pool's threads wait for a region, and its caller for the others.
+    let started = WaitingRoom()
+    private let finished = WaitingRoom()
     private var count = 0
     /// What a region does; unmanaged, since threads would quarrel over its count of references.
     private var job: Unmanaged<Job>?
-
-    init() {
-        mutex.initialize(to: pthread_mutex_t())
-        started.initialize(to: pthread_cond_t())
-        finished.initialize(to: pthread_cond_t())
-        pthread_mutex_init(mutex, nil)
-        pthread_cond_init(started, nil)
-        pthread_cond_init(finished, nil)
-    }
-
-    deinit {
-        pthread_cond_destroy(finished)
-        pthread_cond_destroy(started)
-        pthread_mutex_destroy(mutex)
-        finished.deallocate()
-        started.deallocate()
-        mutex.deallocate()
-    }
 
     /// Runs one region; the caller takes chunks too.
     func run(_ count: Int, _ body: @escaping (Int) -> Void) {
@@ -114,9 +91,9 @@ private final class Crew: @unchecked Sendable {
         doneCount.store(0, ordering: .relaxed)
         let region = (ticket.load(ordering: .relaxed) >> 32) &+ 1
         ticket.store(region << 32 | UInt64(count), ordering: .sequentiallyConsistent)
-        if sleepers.load(ordering: .sequentiallyConsistent) > 0 { wake(started) }
+        started.wake()
         takeChunks(of: region & 0xFFFF_FFFF)
-        awaitDone()
+        finished.wait { doneCount.load(ordering: .sequentiallyConsistent) == count }
         self.job = nil
         withExtendedLifetime(job) {}
     }
@@ -130,7 +107,7 @@ private final class Crew: @unchecked Sendable {
 
     func stop() {
         stopped.store(true, ordering: .sequentiallyConsistent)
-        wake(started)
+        started.wake()
     }
 
     /// The life of a thread of the pool.
@@ -149,22 +126,14 @@ private final class Crew: @unchecked Sendable {
             let total = count
             job?._withUnsafeGuaranteedRef { $0.body(total - Int(seen & 0xFFFF_FFFF)) }
             let done = doneCount.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
-            if done == total, callerSleeps.load(ordering: .sequentiallyConsistent) { wake(finished) }
+            if done == total { finished.wake() }
             current = ticket.load(ordering: .acquiring)
         }
     }
 
     /// Waits for a region later than `region`; false when the pool stops.
     private func awaitRegion(after region: inout UInt64) -> Bool {
-        for _ in 0..<Self.spins {
-            if hasNews(&region) { return !stopped.load(ordering: .acquiring) }
-            martlet_pause()
-        }
-        pthread_mutex_lock(mutex)
-        sleepers.add(1, ordering: .sequentiallyConsistent)
-        while !hasNews(&region) { pthread_cond_wait(started, mutex) }
-        sleepers.subtract(1, ordering: .sequentiallyConsistent)
-        pthread_mutex_unlock(mutex)
+        started.wait { hasNews(&region) }
         return !stopped.load(ordering: .acquiring)
     }
 
@@ -173,24 +142,5 @@ private final class Crew: @unchecked Sendable {
         if latest == region { return stopped.load(ordering: .sequentiallyConsistent) }
         region = latest
         return true
-    }
-
-    private func awaitDone() {
-        for _ in 0..<Self.spins {
-            if doneCount.load(ordering: .acquiring) == count { return }
-            martlet_pause()
-        }
-        pthread_mutex_lock(mutex)
-        callerSleeps.store(true, ordering: .sequentiallyConsistent)
-        while doneCount.load(ordering: .sequentiallyConsistent) < count { pthread_cond_wait(finished, mutex) }
-        callerSleeps.store(false, ordering: .relaxed)
-        pthread_mutex_unlock(mutex)
-    }
-
-    /// Under the lock, so that a thread between its last look and its sleep is not missed.
-    private func wake(_ condition: UnsafeMutablePointer<pthread_cond_t>) {
-        pthread_mutex_lock(mutex)
-        pthread_cond_broadcast(condition)
-        pthread_mutex_unlock(mutex)
     }
 }

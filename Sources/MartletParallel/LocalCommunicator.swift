@@ -66,11 +66,13 @@ package final class LocalCommunicator: Communicator {
     }
 
     package func send(_ x: UnsafeRawBufferPointer, to target: Int) throws(CommunicatorError) {
-        guard group.mailbox(from: rank, to: target).put(Array(x)) else { throw group.error }
+        guard group.mailbox(from: rank, to: target).put(Array(x)) else { throw group.failure }
     }
 
     package func receive(_ x: UnsafeMutableRawBufferPointer, from source: Int) throws(CommunicatorError) {
-        guard let message = group.mailbox(from: source, to: rank).take() else { throw group.error }
+        // What was under way when the group broke up is not read any more.
+        if let error = group.error { throw error }
+        guard let message = group.mailbox(from: source, to: rank).next() else { throw group.failure }
         precondition(message.count == x.count, "\(message.count) bytes arrive, \(x.count) are expected")
         x.copyBytes(from: message)
     }
@@ -84,7 +86,7 @@ package final class LocalCommunicator: Communicator {
         let place = group.places[rank]
         place.address.store(UInt(bitPattern: memory), ordering: .relaxed)
         place.count.store(count, ordering: .relaxed)
-        guard group.entrance.meet() else { throw group.error }
+        guard group.entrance.meet() else { throw group.failure }
         for other in group.places {
             let its = other.count.load(ordering: .relaxed)
             precondition(its == count, "a rank brings \(its) elements, this one \(count)")

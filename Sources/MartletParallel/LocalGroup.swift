@@ -7,7 +7,8 @@ package final class LocalGroup: Sendable {
     /// broken up; whoever has passed it is met at the exit, for the others read his memory until then.
     let entrance, exit: Rendezvous
     let places: [Place]
-    private let mailboxes: [Mailbox]
+    /// From every rank to every rank.
+    private let mailboxes: [MessageQueue<[UInt8]>]
     private let reason = Mutex<String?>(nil)
 
     /// What a rank shows the others while an operation lasts.
@@ -25,7 +26,7 @@ package final class LocalGroup: Sendable {
         entrance = Rendezvous(count: size)
         exit = Rendezvous(count: size)
         places = (0..<size).map { _ in Place() }
-        mailboxes = (0..<size * size).map { _ in Mailbox(limit: Self.messageLimit) }
+        mailboxes = (0..<size * size).map { _ in MessageQueue(limit: Self.messageLimit) }
     }
 
     /// The group as rank `rank` sees it; one for each.
@@ -38,8 +39,11 @@ package final class LocalGroup: Sendable {
         for mailbox in mailboxes { mailbox.close() }
     }
 
-    func mailbox(from source: Int, to target: Int) -> Mailbox { mailboxes[source * size + target] }
+    func mailbox(from source: Int, to target: Int) -> MessageQueue<[UInt8]> { mailboxes[source * size + target] }
 
-    /// Why it was broken up.
-    var error: CommunicatorError { CommunicatorError(reason: reason.withLock { $0 } ?? "the group has ended") }
+    /// Why it was broken up; nil if it was not.
+    var error: CommunicatorError? { reason.withLock { $0 }.map { CommunicatorError(reason: $0) } }
+
+    /// Of an operation that found the group broken up.
+    var failure: CommunicatorError { error ?? CommunicatorError(reason: "the group has ended") }
 }

@@ -114,6 +114,20 @@ func ranks<Result: Sendable>(
         #expect(errors == [CommunicatorError?](repeating: CommunicatorError(reason: "rank 2: no memory"), count: 3))
     }
 
+    /// What was under way is of a group that is no more.
+    @Test func nothingIsReceivedAfterABreakUp() throws {
+        let group = LocalGroup(size: 2)
+        var byte: UInt8 = 7
+        try withUnsafeBytes(of: &byte) { try group.communicator(ofRank: 0).send($0, to: 1) }
+        group.breakUp("enough")
+        #expect(throws: CommunicatorError(reason: "enough")) {
+            try withUnsafeMutableBytes(of: &byte) { try group.communicator(ofRank: 1).receive($0, from: 0) }
+        }
+        #expect(throws: CommunicatorError(reason: "enough")) {
+            try withUnsafeBytes(of: &byte) { try group.communicator(ofRank: 0).send($0, to: 1) }
+        }
+    }
+
     /// No operation is half done: after a break-up in the midst of many, all ranks did the same number of them.
     @Test func everyOperationIsDoneByAllOrNobody() async throws {
         for _ in 0..<20 {
@@ -137,7 +151,7 @@ func ranks<Result: Sendable>(
     }
 
     @Test func ordersComeInTurnAndEnd() async throws {
-        let queue = OrderQueue<Int>()
+        let queue = MessageQueue<Int>()
         let reader = Task.detached {
             var orders: [Int] = []
             while let order = queue.next() { orders.append(order) }

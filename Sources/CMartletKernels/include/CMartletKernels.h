@@ -389,10 +389,8 @@ const martlet_kernel_table *_Nullable martlet_kernels(const char *_Nullable forc
 /// Names of the tables that can run here, best first; NULL past the last.
 const char *_Nullable martlet_kernels_name(size_t index);
 
-/// CPUs in this process's affinity mask; 0 where that is not known.
-int martlet_allowed_cpus(void);
-
-/// Those processors, ascending, as far as `capacity` goes; how many were written. 0 where the system doesn't say.
+/// The processors that this thread may use, ascending, as far as `capacity` goes; how many were written. 0 where the
+/// system doesn't say.
 size_t martlet_allowed_processors(int *processors, size_t capacity);
 
 /// Keeps the calling thread on these processors; false where the system has no such thing, or refuses.

@@ -10,14 +10,14 @@ import Darwin
 
 /// A rank of this process that follows the lead rank, on a thread of its own.
 package final class FollowerThread {
-    package let orders = OrderQueue<RankOrder>()
+    package let orders = MessageQueue<RankOrder>()
     private let thread: pthread_t?
 
     /// `body` runs at once, on `processors` where these are given; what it throws breaks up the group. A thread that
     /// the system refuses does too.
     package init(
         rank: Int, group: LocalGroup, processors: [Int],
-        _ body: @escaping @Sendable (OrderQueue<RankOrder>) throws -> Void
+        _ body: @escaping @Sendable (MessageQueue<RankOrder>) throws -> Void
     ) {
         let orders = orders
         thread = startThread(name: "martlet-rank-\(rank)") {

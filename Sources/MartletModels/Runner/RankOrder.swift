@@ -11,7 +11,7 @@ package enum RankOrder: Sendable {
     case step([UInt8])
 }
 
-extension OrderQueue<RankOrder> {
+extension MessageQueue<RankOrder> {
     /// The life of a rank that follows: makes its runner, and runs what is ordered until the orders end. Throws what
     /// ends the rank: the group is to be broken up then.
     package func follow(_ makeRunner: (RunnerLimits) throws -> some ModelRunner) throws {
