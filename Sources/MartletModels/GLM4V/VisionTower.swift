@@ -188,7 +188,6 @@ package final class VisionEncoding<B: Backend> {
     let hidden, fused, attended, rotary: Activation<B.Storage>
     /// [tokens, output]: the result, once every unit has run.
     package let embeddings: Activation<B.Storage>
-    package internal(set) var doneUnits = 0
 
     init(
         image: PreparedImage, patchCount: Int, hidden: Activation<B.Storage>, fused: Activation<B.Storage>,

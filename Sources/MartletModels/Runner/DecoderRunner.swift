@@ -22,6 +22,8 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     private var slots: [Slot: SlotState] = [:]
     private var pixels: [ImageID: PreparedImage] = [:]
     private var encodings: [ImageID: VisionEncoding<B>] = [:]
+    /// Units that are done of pictures on their way through the tower, here or on another rank.
+    private var encodedUnits: [ImageID: Int] = [:]
     private var embeddings: [ImageID: Activation<B.Storage>] = [:]
     private var results: [UInt64: StepResult] = [:]
 
@@ -58,6 +60,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         for image in plan.imageReleases {
             pixels[image] = nil
             encodings[image] = nil
+            encodedUnits[image] = nil
             embeddings[image] = nil
         }
         return StepTicket(index: plan.index)
@@ -77,16 +80,17 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     private func encode(_ work: VisionWork) throws {
         guard let tower, let image = pixels[work.image] else { throw RunnerError.unknownImage }
+        // Of every rank's, whoever encodes: all leave a plan at the same place, or none.
+        guard work.units.lowerBound == encodedUnits[work.image, default: 0] else { throw RunnerError.outOfOrder }
+        encodedUnits[work.image] = work.units.upperBound
         guard !isShared || owner(of: work.image) == backend.rank else { return }
         let encoding = try encodings[work.image] ?? tower.begin(image)
-        guard work.units.lowerBound == encoding.doneUnits else { throw RunnerError.outOfOrder }
         encodings[work.image] = encoding
         for unit in work.units {
             try progress.forward { try tower.run(unit: unit, of: encoding) }
-            encoding.doneUnits = unit + 1
             try tick()
         }
-        guard encoding.doneUnits == visionUnitCount(of: image) else { return }
+        guard work.units.upperBound == visionUnitCount(of: image) else { return }
         embeddings[work.image] = encoding.embeddings
         encodings[work.image] = nil
     }
@@ -102,6 +106,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         guard let tower, let image = pixels[work.image], work.units.upperBound == visionUnitCount(of: image)
         else { return }
         pixels[work.image] = nil
+        encodedUnits[work.image] = nil
         guard isShared else { return }
         let shared =
             try embeddings[work.image]

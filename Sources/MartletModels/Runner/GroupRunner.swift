@@ -48,6 +48,8 @@ package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
         } catch {
             guard !followers.isEmpty else { throw error }
             communicator.breakUp("\(error)")
+            // The engine is being stopped, which is no loss.
+            if error is CancellationError { throw error }
             throw RunnerLost(reason: "\(error)")
         }
     }

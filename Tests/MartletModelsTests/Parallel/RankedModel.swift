@@ -14,7 +14,7 @@ struct RankedModel: Sendable {
 
     init(_ model: TinyModel, tensor: Int, towerMode: TowerMode = .weights) throws {
         self.model = model
-        let tensors = model.configuration.tensors.map { model.source.info($0.name) ?? $0 }
+        let tensors = model.configuration.tensors(of: model.source)
         layout = try ParallelLayout(
             model.configuration, tensors: tensors, size: ParallelSize(tensor: tensor, towerMode: towerMode),
             storage: WeightStorage(quantization: model.quantization))

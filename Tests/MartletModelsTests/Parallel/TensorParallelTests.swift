@@ -109,7 +109,7 @@ import Testing
         fixture: ReferenceLogitsTests.Fixture
     ) throws {
         let model = try fixture.model()
-        let tensors = model.configuration.tensors.map { model.source.info($0.name) ?? $0 }
+        let tensors = model.configuration.tensors(of: model.source)
         let whole = tensors.reduce(0) { $0 + $1.dtype.byteCount($1.elementCount) }
         let ranked = try ranked(model)
         try ranked.run { part, backend in
@@ -124,7 +124,24 @@ import Testing
         }
     }
 
-    /// A rank whose weights are not those of the others: it is found out, and every request ends with an error.
+    /// A plan at fault is found so by every rank, whoever was to encode the picture: they stay in step.
+    @Test func aPlanOutOfOrderLeavesTheRanksTogether() throws {
+        let runner = try RankedModel(TinyModel(), tensor: 2, towerMode: .data).runner()
+        let image = try TinyModel.images()[0], units = runner.visionUnitCount(of: image)
+        for id in [0, 1] as [ImageID] {
+            try runner.register(image, as: id)
+            var plan = StepPlan(index: 10 * id)
+            plan.visionWork = [VisionWork(image: id, units: 1..<units)]
+            #expect(throws: RunnerError.outOfOrder) { try runner.launch(plan) }
+            for unit in 0..<units {
+                plan.index += 1
+                plan.visionWork = [VisionWork(image: id, units: unit..<unit + 1)]
+                _ = try runner.collect(runner.launch(plan))
+            }
+        }
+    }
+
+    /// A rank whose choices go astray is found out, and every request ends with an error.
     @Test func ranksThatDisagreeAreFoundOut() async throws {
         let group = LocalGroup(size: 2)
         let model = try TinyModel(), layout = try RankedModel(model, tensor: 2).layout
