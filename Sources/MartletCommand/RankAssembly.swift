@@ -15,9 +15,8 @@ struct RankAssembly {
 
     /// The layout that the options ask for. Throws `ParallelError`, naming sizes that work.
     static func layout(_ files: ModelFiles, options: ModelOptions) throws(ParallelError) -> ParallelLayout {
-        let tensors = files.configuration.tensors.map { files.weights.info($0.name) ?? $0 }
-        return try ParallelLayout(
-            files.configuration, tensors: tensors, size: options.parallel,
+        try ParallelLayout(
+            files.configuration, tensors: files.configuration.tensors(of: files.weights), size: options.parallel,
             storage: WeightStorage(dtype: options.dtype, quantization: options.quantization))
     }
 
@@ -35,9 +34,9 @@ struct RankAssembly {
     }
 
     private func bytes(of shard: Shard, _ storage: WeightStorage) -> Int {
-        let tensors = files.configuration.tensors.map { files.weights.info($0.name) ?? $0 }
-        return RankFootprint(
-            shard, of: files.configuration, tensors: tensors, storage: storage, cacheType: cacheType, rows: 0
+        RankFootprint(
+            shard, of: files.configuration, tensors: files.configuration.tensors(of: files.weights), storage: storage,
+            cacheType: cacheType, rows: 0
         ).weightBytes
     }
 
@@ -85,7 +84,8 @@ struct RankAssembly {
         }
     }
 
-    /// Threads and processors are shared out evenly; a rank alone is left where the system puts it.
+    /// Threads and processors are shared out evenly; a rank alone is left where the system puts it. So is the lead
+    /// rank's own thread, which is the engine's: what the others leave is where it goes.
     private func places() -> [LoadedRank.Place] {
         let shards = layout.shards
         guard shards.count > 1 else {

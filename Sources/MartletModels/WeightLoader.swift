@@ -66,11 +66,8 @@ package struct WeightLoader<B: Backend> {
     }
 
     private func report(_ infos: [TensorInfo]) {
-        var bytes = 0
-        for info in infos {
-            for slice in slices(of: info) {
-                bytes += slice.rows.count * slice.columns.count / info.dtype.blockElements * info.dtype.blockBytes
-            }
+        let bytes = infos.reduce(0) { sum, info in
+            slices(of: info).reduce(sum) { $0 + info.dtype.byteCount($1.elementCount) }
         }
         loaded(bytes)
     }

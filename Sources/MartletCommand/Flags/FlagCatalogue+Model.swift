@@ -87,7 +87,8 @@ extension FlagCatalogue {
             _, _ in
         },
         .honours(
-            "threads", kind: .count(1...1024), means: "Threads that compute", standard: "the CPUs this process may use"
+            "threads", kind: .count(1...1024), means: "Threads that compute, of all ranks together",
+            standard: "the CPUs this process may use"
         ) {
             $0.model.threads = $1.count
         },

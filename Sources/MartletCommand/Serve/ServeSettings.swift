@@ -66,7 +66,7 @@ struct ServeSettings {
             let count = devices.split(separator: ",").count
             remarks.append(
                 "CUDA_VISIBLE_DEVICES names \(count) GPU\(count == 1 ? "" : "s"), which this version does not use yet: "
-                    + "it runs on the CPU with tensor parallel size 1.")
+                    + "it runs on the CPU.")
         }
         model.threads = try Self.threads(environment)
     }

@@ -8,7 +8,7 @@ package struct ParallelTraffic: Sendable, Equatable {
     /// What one rank sends in an all-reduce, and in how many messages.
     package let sentBytesPerAllReduce: Int
     package let messagesPerAllReduce: Int
-    /// Logits that tensor rank 0 of the last stage receives for a sampled row.
+    /// Logits that each tensor rank of the last stage receives for a sampled row.
     package let gatheredBytes: Int
     /// From each rank of a stage to its counterpart on the next.
     package let hopBytes: Int

@@ -78,6 +78,7 @@ package struct Shard: Sendable, Equatable {
     }
 
     private func slices(ofPart part: Substring, _ whole: MatrixSlice) -> [MatrixSlice] {
+        guard tensorSize > 1 else { return [whole] }
         let dimension = decoder.heads.dimension
         switch part {
         case "self_attn.q_proj.weight", "self_attn.q_proj.bias": return whole.rows(queryHeads.scaled(by: dimension))
@@ -121,6 +122,7 @@ package struct TowerShard: Sendable, Equatable {
     package var isWhole: Bool { heads.count == vision.headCount }
 
     fileprivate func slices(of whole: MatrixSlice) -> [MatrixSlice] {
+        guard !isWhole else { return [whole] }
         let name = whole.name
         let features = heads.scaled(by: vision.headDimension)
         if name.hasSuffix("attn.qkv.weight") || name.hasSuffix("attn.qkv.bias") {

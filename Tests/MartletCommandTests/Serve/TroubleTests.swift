@@ -84,8 +84,7 @@ import Testing
         let settings = try FlagReader(["m"]).settings(environment: ["CUDA_VISIBLE_DEVICES": "0,1"])
         #expect(
             settings.remarks == [
-                "CUDA_VISIBLE_DEVICES names 2 GPUs, which this version does not use yet: it runs on the CPU with "
-                    + "tensor parallel size 1."
+                "CUDA_VISIBLE_DEVICES names 2 GPUs, which this version does not use yet: it runs on the CPU."
             ])
         #expect(try FlagReader(["m"]).settings(environment: ["CUDA_VISIBLE_DEVICES": ""]).remarks.isEmpty)
     }
