@@ -1,4 +1,4 @@
-"""The servers that tests share, one process for each set of flags, and the count of what was planned, run and passed."""
+"""The servers that tests share, one process for each set of flags."""
 
 import os
 
@@ -7,6 +7,8 @@ import pytest
 from langchain_openai import ChatOpenAI
 
 from server import HERE, MODEL, Server, tiny_arguments
+
+pytest_plugins = ["counts"]
 
 DEMO = ["--model", str(HERE.parents[1] / "Models/autoglm-phone-tiny"), "--served-model-name", MODEL,
         "--max-model-len", "4096", "--kv-cache-memory-bytes", "200000000"]
@@ -99,33 +101,3 @@ def users_page(server, streaming):
         extra_body={"enable_thinking": True, "return_reasoning": True},
         streaming=streaming,
     )
-
-
-# What was planned, run and passed: a test that did not run is a failure, whatever the reason.
-
-COUNTS = {"planned": 0, "run": set(), "failed": set(), "passed": set()}
-
-
-def pytest_collection_finish(session):
-    COUNTS["planned"] = len(session.items)
-
-
-def pytest_runtest_logreport(report):
-    if report.when == "call" and not report.skipped:
-        COUNTS["run"].add(report.nodeid)
-        if report.passed:
-            COUNTS["passed"].add(report.nodeid)
-    if report.failed:
-        COUNTS["failed"].add(report.nodeid)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session, exitstatus):
-    passed = len(COUNTS["passed"] - COUNTS["failed"])
-    if not COUNTS["planned"] == len(COUNTS["run"]) == passed and session.exitstatus == 0:
-        session.exitstatus = 1
-
-
-def pytest_terminal_summary(terminalreporter):
-    passed = len(COUNTS["passed"] - COUNTS["failed"])
-    terminalreporter.write_line(f"e2e: planned {COUNTS['planned']}, run {len(COUNTS['run'])}, passed {passed}")

@@ -38,11 +38,11 @@ def tiny_arguments(*more):
 
 
 class Server:
-    """`martlet serve`, or `program`, with `arguments`; ready when the constructor returns, or gone with its log in the
-    failure."""
+    """`martlet serve`, or `program`, with `arguments`, on `port` or a free one; ready when the constructor returns, or
+    gone with its log in the failure."""
 
-    def __init__(self, arguments, environment=None, start_seconds=120, program=None):
-        self.port = free_port()
+    def __init__(self, arguments, environment=None, start_seconds=120, program=None, port=None):
+        self.port = port or free_port()
         self.log_file = tempfile.NamedTemporaryFile(prefix="martlet-e2e-", suffix=".log", delete=False)
         command = [*(program or [binary(), "serve"]), *arguments, "--host", "127.0.0.1", "--port", str(self.port)]
         self.process = subprocess.Popen(

@@ -22,17 +22,19 @@ class Kept:
 
 
 class Exchange(asyncio.Protocol):
-    """One request on a connection of its own. `first` and `last`: when the first event and the end of all came."""
+    """One request on a connection of its own. `head`, `first` and `last`: when the first byte, the first event and the
+    end of all came."""
 
     def __init__(self, request, ended):
         self.request, self.ended = request, ended
-        self.pieces, self.first, self.last = [], None, None
+        self.pieces, self.head, self.first, self.last = [], None, None, None
 
     def connection_made(self, transport):
         self.transport = transport
         transport.write(self.request)
 
     def data_received(self, data):
+        self.head = self.head or time.monotonic()
         self.pieces.append(data)
         if self.first is None and FIRST in data:
             self.first = time.monotonic()
@@ -45,15 +47,20 @@ class Exchange(asyncio.Protocol):
         if not self.ended.done():
             self.ended.set_result(None)
 
-    def events(self):
-        """The stream's JSON events; raises for an answer that is none."""
+    def answer(self):
+        """The answer's head, as the standard library has it, and as much of its body as came; raises
+        `http.client.HTTPException` where there is no head."""
         answer = http.client.HTTPResponse(Kept(b"".join(self.pieces)))
         answer.begin()
         try:
-            text = answer.read()
+            return answer, answer.read()
         except http.client.IncompleteRead as rest:
-            # The connection was closed behind the last event, before the end of the body.
-            text = rest.partial
+            # The connection was closed before the end of the body: behind the last event, or too early.
+            return answer, rest.partial
+
+    def events(self):
+        """The stream's JSON events; raises for an answer that is none."""
+        answer, text = self.answer()
         if answer.status != 200:
             raise SystemExit(f"HTTP {answer.status}: {text[:500].decode(errors='replace')}")
         return [json.loads(line[6:]) for line in text.split(b"\n") if line.startswith(FIRST)]
