@@ -5,6 +5,7 @@ half as many rounds.
 """
 
 import asyncio
+import json
 import os
 import statistics
 import time
@@ -103,3 +104,91 @@ def test_a_killed_replica(replicas, proxy, kind, requests, width):
     assert tally.waits, "no request was open and not started at any kill: the test shows nothing"
     assert max(tally.ejections) <= EJECTED_SECONDS
     assert max(tally.ends, default=0) <= 5
+
+
+async def restart_in_turn(replicas, proxy, requests, width, rounds):
+    """Every replica in turn: SIGTERM, drained and gone with 0, a new process, in rotation again. Gives the answers."""
+    drains = []
+    async with Load(proxy.port, requests, width) as load:
+        for _ in range(rounds):
+            for index in range(3):
+                await asyncio.sleep(0.5)
+                begun = time.monotonic()
+                assert await asyncio.to_thread(replicas.servers[index].stop) == 0, replicas.servers[index].log()
+                drains.append(time.monotonic() - begun)
+                await asyncio.to_thread(replicas.start, index)
+                await asyncio.to_thread(proxy.wait_up)
+    return load.answers, drains
+
+
+def test_a_rolling_restart(replicas, proxy):
+    """Nobody notices: no request fails, whatever its body, and every stream is whole."""
+    rounds = max(1, RUNS // 2)
+    requests = [TEXT[index % len(TEXT)] if index % 4 else PICTURES[index // 4 % len(PICTURES)] for index in range(64)]
+    answers, drains = asyncio.run(restart_in_turn(replicas, proxy, requests, 24, rounds))
+    failed = [answer for answer in answers if answer.verdict != "complete"]
+    print(f"\nrolling restart: {len(answers)} requests in {rounds} rounds of three restarts, {len(failed)} failed")
+    figures("SIGTERM to exit", drains)
+    assert not failed, failed[:3]
+    assert len({answer.fields["x-replica"] for answer in answers}) == 3
+
+
+@pytest.fixture
+def full_house():
+    """Three replicas that run one request and queue one, and a proxy of their own."""
+    replicas = Replicas(3, "--max-num-seqs", "1", "--max-num-queued-reqs", "1")
+    proxy = Proxy(replicas.ports)
+    yield replicas, proxy
+    proxy.stop()
+    replicas.stop()
+
+
+def test_all_at_capacity(full_house):
+    """Who cannot be taken is told so, by a replica's own 503 with when to come back; the others are served."""
+    _, proxy = full_house
+
+    async def main():
+        long = request("long", 2000, streams=True)
+        return await asyncio.gather(*(ask(proxy.port, long) for _ in range(60)))
+
+    answers = asyncio.run(main())
+    refused = [answer for answer in answers if answer.verdict == "refused"]
+    print(f"\nat capacity: {len(answers)} at once on 6 places, {len(refused)} refused")
+    figures("a refusal", (answer.ended - answer.begun for answer in refused))
+    assert {answer.verdict for answer in answers} == {"complete", "refused"}
+    assert sum(1 for answer in answers if answer.verdict == "complete") >= 6
+    for answer in refused:
+        assert answer.status == 503 and int(answer.fields["retry-after"]) >= 1, answer
+        assert json.loads(answer.text)["error"]["type"] == "ServiceUnavailableError"
+
+
+def test_no_replica_at_all(full_house):
+    """The proxy's own answer is an OpenAI error with when to come back, at once."""
+    replicas, proxy = full_house
+    for index in range(3):
+        replicas.kill(index)
+    wait_until(lambda: not any(map(proxy.is_up, proxy.NAMES)), "all replicas out")
+    answer = asyncio.run(ask(proxy.port, TEXT[0]))
+    assert answer.verdict == "refused" and answer.status == 503
+    assert int(answer.fields["retry-after"]) == 5 and json.loads(answer.text)["error"]["code"] == 503
+    assert answer.ended - answer.begun < 5
+
+
+def test_the_memory_of_bodies(full_house):
+    """What README.md says of HAProxy's memory: at most four buffers a request, while 100 of 1.5 MB are open at once."""
+    _, proxy = full_house
+    before = proxy.memory()
+
+    async def main():
+        asked = [asyncio.create_task(ask(proxy.port, PICTURES[0])) for _ in range(100)]
+        most = 0
+        while not all(task.done() for task in asked):
+            most = max(most, proxy.memory())
+            await asyncio.sleep(0.02)
+        return [task.result() for task in asked], most
+
+    answers, most = asyncio.run(main())
+    print(f"\nmemory of HAProxy: {before >> 20} MiB idle, {most >> 20} MiB with 100 bodies of "
+          f"{len(PICTURES[0]) / 1e6:.2f} MB at once: {(most - before) / 100 / (1 << 20):.1f} MiB each")
+    assert {answer.verdict for answer in answers} <= {"complete", "refused"}
+    assert most - before <= 100 * 4 * 2097152

@@ -32,7 +32,9 @@ package struct ServerResponder: HTTPResponder {
         if configuration.sendsRequestID { response.headers[.requestID] = exchange.id }
         configuration.cors.decorate(&response, for: request)
         if request.method == .head { response = response.createHeadResponse() }
-        if exchange.hasUnreadBody { response = Self.closing(response, context.channel) }
+        if exchange.hasUnreadBody || environment.readiness.phase == .draining {
+            response = Self.closing(response, context.channel)
+        }
         log(exchange, response)
         return environment.metrics.http.counting(
             response, handler: handler, method: request.method.rawValue, start: start,
@@ -78,8 +80,8 @@ package struct ServerResponder: HTTPResponder {
         return RequestLabel.random()
     }
 
-    /// The response, after which the connection ends: the rest of an unread body is not worth reading. The output is
-    /// closed first, so that the client can read why.
+    /// The response, after which the connection ends: the rest of an unread body is not worth reading, and the next
+    /// request is better sent to a server that stays. The output is closed first, so that the client can read why.
     private static func closing(_ response: Response, _ channel: any Channel) -> Response {
         var closing = response
         closing.headers[.connection] = "close"
