@@ -13,8 +13,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     private let runner: Runner
     private var scheduler: Scheduler
     private var outbox = EventOutbox()
-    /// Where the events of a request go, and how many of its choices have not finished.
-    private var readers: [RequestID: (sink: EventSink, unfinishedCount: Int)] = [:]
+    private nonisolated let streams = OpenStreams()
     private var tickets: [StepTicket] = []
     private var seeds: SeedSource
     private var nextRequest: UInt64 = 1
@@ -27,14 +26,14 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     /// Steps that may fail one after the other before the engine gives up.
     private static var failureLimit: Int { 3 }
 
-    /// Nothing moves before `run`. `stallSeconds` without a tick are a stall to `health`.
+    /// Nothing moves before `run`. `silence`: how long it may go without a tick, to `health`.
     package init(
         configuration: EngineConfiguration, runner: sending Runner, seeds: SeedSource = .random(),
-        clock: EngineClock = .monotonic(), stallSeconds: Double = 10
+        clock: EngineClock = .monotonic(), silence: SilenceLimits = SilenceLimits()
     ) {
         executor = EngineExecutor()
         progress = runner.progress
-        watch = HealthWatch(progress: runner.progress, stallSeconds: stallSeconds, now: clock.now())
+        watch = HealthWatch(progress: runner.progress, limits: silence, now: clock.now())
         scheduler = Scheduler(limits: runner.limits, configuration: configuration)
         self.runner = runner
         self.seeds = seeds
@@ -79,7 +78,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
         ) { [weak self] in
             Task { await self?.cancel(id) }
         }
-        readers[id] = (sink, choiceCount)
+        streams.open(id, sink: sink, choiceCount: choiceCount)
         wake()
         return Generation(id: id, events: events)
     }
@@ -112,6 +111,13 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     }
 
     package nonisolated func health() -> EngineHealth { watch.look(now: clock.now()) }
+
+    /// Ends the engine from outside, for good and without its thread, which is stuck: every open stream gets an error.
+    package nonisolated func abandon(reason: String) {
+        watch.die(reason: reason)
+        streams.failAll(message: reason)
+        progress.cancel()
+    }
 
     // MARK: The loop
 
@@ -166,14 +172,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     }
 
     /// Into the outbox, which is posted before the next step, or when there is none.
-    private func deliver(_ actions: [EngineAction]) {
-        for action in actions {
-            guard var reader = readers[action.request] else { continue }
-            if case .finished = action.event { reader.unfinishedCount -= 1 }
-            outbox.put(action.event, unfinishedCount: reader.unfinishedCount, for: reader.sink)
-            readers[action.request] = reader.unfinishedCount > 0 ? reader : nil
-        }
-    }
+    private func deliver(_ actions: [EngineAction]) { streams.deliver(actions, into: &outbox) }
 
     // MARK: Rest and end
 

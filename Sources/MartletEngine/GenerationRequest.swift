@@ -64,8 +64,12 @@ package protocol GenerationEngine: Sendable {
 
 package enum EngineHealth: Sendable, Equatable {
     case alive
-    /// No tick for this long while work is there.
+    /// No tick for this long while work is there: worth a line in the log,
+    case silent(seconds: Double)
+    /// a restart from outside,
     case stalled(seconds: Double)
+    /// or the end of the process (`SilenceLimits`).
+    case lost(seconds: Double)
     /// The loop ended.
     case dead(reason: String)
 }

@@ -12,16 +12,11 @@ package final class HealthWatch: Sendable {
     }
 
     private let progress: StepProgress
-    private let stallSeconds: Double
+    private let limits: SilenceLimits
     private let state: Mutex<State>
-    /// Two looks further apart than this say that the watcher slept too (a stopped process, a suspended machine):
-    /// no more than this is counted against the engine.
-    private static let longestGapSeconds = 15.0
-
-    /// `stallSeconds` without a tick are a stall.
-    package init(progress: StepProgress, stallSeconds: Double = 10, now: Double) {
+    package init(progress: StepProgress, limits: SilenceLimits = SilenceLimits(), now: Double) {
         self.progress = progress
-        self.stallSeconds = stallSeconds
+        self.limits = limits
         state = Mutex(State(lastMove: now, lastLook: now))
     }
 
@@ -46,9 +41,34 @@ package final class HealthWatch: Sendable {
                 state.lastMove = now
                 return .alive
             }
-            if gap > Self.longestGapSeconds { state.lastMove += gap - Self.longestGapSeconds }
+            if gap > limits.longestGapSeconds { state.lastMove += gap - limits.longestGapSeconds }
             let seconds = now - state.lastMove
-            return seconds < stallSeconds ? .alive : .stalled(seconds: seconds)
+            if seconds >= limits.exitSeconds { return .lost(seconds: seconds) }
+            if seconds >= limits.stallSeconds { return .stalled(seconds: seconds) }
+            return seconds >= limits.warningSeconds ? .silent(seconds: seconds) : .alive
         }
+    }
+}
+
+/// How long a busy engine may go without a tick.
+package struct SilenceLimits: Sendable, Equatable {
+    /// After this the log says so,
+    package var warningSeconds = 10.0
+    /// after this probes answer 503,
+    package var stallSeconds = 60.0
+    /// and after this the process gives up.
+    package var exitSeconds = 90.0
+    /// Two looks further apart than this say that the watcher slept too (a stopped process, a suspended machine): no
+    /// more than this is counted against the engine.
+    package var longestGapSeconds = 15.0
+
+    package init() {}
+
+    /// All of them at the scale of the last, which is 90 seconds unless said otherwise.
+    package init(exitSeconds: Double) {
+        warningSeconds = exitSeconds / 9
+        stallSeconds = exitSeconds * 2 / 3
+        longestGapSeconds = exitSeconds / 6
+        self.exitSeconds = exitSeconds
     }
 }

@@ -183,7 +183,7 @@ import Testing
         let time = Mutex(0.0)
         let engine = Engine(
             configuration: EngineConfiguration(), runner: ScriptedModelRunner(limits: .small(), script: script),
-            clock: EngineClock { time.withLock { $0 } }, stallSeconds: 5)
+            clock: EngineClock { time.withLock { $0 } }, silence: SilenceLimits(exitSeconds: 9))
         let loop = Task { await engine.run() }
         #expect(engine.health() == .alive)
         let generation = try await engine.submit(GenerationRequest([1]))
@@ -193,15 +193,47 @@ import Testing
             health = engine.health()
             try await Task.sleep(for: .milliseconds(1))
         }
-        guard case .stalled(let seconds) = health else {
+        guard case .silent(let seconds) = health else {
             Issue.record("\(health)")
             return
         }
-        #expect(seconds >= 5)
+        #expect(seconds >= 1)
+        func look(after seconds: Int) -> EngineHealth {
+            for _ in 0..<seconds {
+                time.withLock { $0 += 1 }
+                health = engine.health()
+            }
+            return health
+        }
+        #expect(look(after: 5) == .stalled(seconds: seconds + 5))
+        #expect(look(after: 3) == .lost(seconds: seconds + 8))
         loop.cancel()
         await loop.value
         #expect(await Answer(generation).reason == .error)
         #expect(engine.health() == .dead(reason: "The engine was stopped."))
+    }
+
+    /// Every choice of every request is told so, once, though the engine's thread never says anything again.
+    @Test func aStuckEngineIsGivenUpFromOutside() async throws {
+        let script = RunnerScript()
+        let engine = Engine(
+            configuration: EngineConfiguration(), runner: ScriptedModelRunner(limits: .small(), script: script))
+        let loop = Task { await engine.run() }
+        let answered = try await engine.submit(GenerationRequest([1], maxTokens: 1))
+        #expect(await Answer(answered).reason == .length)
+        script.directions.isStalled = true
+        var request = GenerationRequest([1, 2], maxTokens: 3)
+        request.sampling.choiceCount = 3
+        let generation = try await engine.submit(request)
+        engine.abandon(reason: "stuck")
+        let ends = await generation.events.reduce(into: [GenerationEvent]()) {
+            if case .finished = $1 { $0.append($1) }
+        }
+        #expect(
+            ends == (0..<3).map { .finished(choice: $0, reason: .error, stopToken: nil, message: "stuck") })
+        #expect(engine.health() == .dead(reason: "stuck"))
+        await #expect(throws: EngineError.dead(reason: "stuck")) { try await engine.submit(request) }
+        await loop.value
     }
 
     @Test func restingCostsNothing() async throws {

@@ -9,7 +9,7 @@ import Testing
 
     @Test func ticksKeepALongStepAlive() {
         let progress = StepProgress()
-        let watch = HealthWatch(progress: progress, stallSeconds: 10, now: 0)
+        let watch = HealthWatch(progress: progress, now: 0)
         watch.setBusy(true)
         for second in 0..<100 {
             progress.tick()
@@ -19,17 +19,21 @@ import Testing
 
     @Test func silenceIsAStall() {
         let progress = StepProgress()
-        let watch = HealthWatch(progress: progress, stallSeconds: 10, now: 0)
+        let watch = HealthWatch(progress: progress, now: 0)
         watch.setBusy(true)
         #expect(watch.look(now: 1) == .alive)
         #expect(watch.look(now: 10) == .alive)
-        #expect(watch.look(now: 12) == .stalled(seconds: 11))
+        #expect(watch.look(now: 12) == .silent(seconds: 11))
+        for now in [20.0, 30, 40, 50, 60] { #expect(watch.look(now: now) == .silent(seconds: now - 1)) }
+        #expect(watch.look(now: 61) == .stalled(seconds: 60))
+        for now in [75.0, 90] { #expect(watch.look(now: now) == .stalled(seconds: now - 1)) }
+        #expect(watch.look(now: 91) == .lost(seconds: 90))
         progress.tick()
-        #expect(watch.look(now: 13) == .alive)
+        #expect(watch.look(now: 92) == .alive)
     }
 
     @Test func idleTimeIsNotSilence() {
-        let watch = HealthWatch(progress: StepProgress(), stallSeconds: 10, now: 0)
+        let watch = HealthWatch(progress: StepProgress(), now: 0)
         watch.setBusy(true)
         watch.setBusy(false)
         _ = watch.look(now: 1)
@@ -38,11 +42,11 @@ import Testing
     }
 
     @Test func aPauseOfTheWholeProcessIsCutShort() {
-        let watch = HealthWatch(progress: StepProgress(), stallSeconds: 20, now: 0)
+        let watch = HealthWatch(progress: StepProgress(), limits: SilenceLimits(exitSeconds: 30), now: 0)
         watch.setBusy(true)
         _ = watch.look(now: 1)
-        #expect(watch.look(now: 71) == .alive)
-        #expect(watch.look(now: 80) == .stalled(seconds: 24))
+        #expect(watch.look(now: 71) == .silent(seconds: 5))
+        #expect(watch.look(now: 76) == .silent(seconds: 10))
     }
 
     @Test func deathIsFinal() {

@@ -50,7 +50,9 @@ import Testing
         let refused = try await server.chat()
         #expect(refused.status == 503)
         #expect(refused.headers[.retryAfter] == "5")
-        for health in [EngineHealth.stalled(seconds: 61), .dead(reason: "x")] {
+        engine.set(.silent(seconds: 11))
+        #expect(try await server.send(.get, "/livez").status == 200)
+        for health in [EngineHealth.stalled(seconds: 61), .lost(seconds: 91), .dead(reason: "x")] {
             engine.set(health)
             #expect(try await server.send(.get, "/livez").status == 503)
             #expect(try await server.send(.get, "/health").status == 503)

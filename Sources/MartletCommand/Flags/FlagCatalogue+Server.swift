@@ -38,6 +38,14 @@ extension FlagCatalogue {
             $0.server.shutdownSeconds = $1.number
         },
         .honours(
+            "watchdog-timeout", kind: .number(0...86400),
+            means: "Seconds that a busy engine may make no progress before the process ends with exit code 70; the log "
+                + "warns after a ninth of them, probes answer 503 after two thirds; 0 = never",
+            standard: "90"
+        ) {
+            $0.watchdogSeconds = $1.number == 0 ? nil : $1.number
+        },
+        .honours(
             "enable-force-include-usage", kind: .toggle, means: "Every stream ends with its usage", standard: "off"
         ) {
             $0.server.forcesUsage = $1.isOn

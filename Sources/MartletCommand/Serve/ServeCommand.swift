@@ -51,7 +51,17 @@ package struct ServeCommand: AsyncParsableCommand {
         var configuration = settings.engine
         configuration.endTokens = assembly.endTokens
         configuration.modelIdentity = assembly.files.location
-        let engine = Engine(configuration: configuration, runner: runner, seeds: SeedSource(seed: settings.seed))
+        let silence = settings.watchdogSeconds.map { SilenceLimits(exitSeconds: $0) }
+        let engine = Engine(
+            configuration: configuration, runner: runner, seeds: SeedSource(seed: settings.seed),
+            silence: silence ?? SilenceLimits())
+        if let silence {
+            WatchdogThread.start(limits: silence, logger: logger) {
+                engine.health()
+            } giveUp: {
+                engine.abandon(reason: $0)
+            }
+        }
         var model = assembly.served(names: settings.names)
         model.defaults = sampling.defaults
         model.reasoning = settings.reasoning

@@ -18,6 +18,8 @@ struct ServeSettings {
     var generationOverrides = JSONObject()
     var reasoning = ReasoningMode.inContent
     var seed: UInt64 = 0
+    /// Silence of a busy engine after which the process ends; nil = never.
+    var watchdogSeconds: Double? = 90
     var instructionSet: String?
     var logLevel = Logger.Level.info
     var accessLevel = Logger.Level.info

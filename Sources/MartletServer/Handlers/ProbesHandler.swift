@@ -34,8 +34,8 @@ struct ProbesHandler: Sendable {
 
     private func checkEngine() throws(APIError) {
         switch environment.engine.health() {
-        case .alive: return
-        case .stalled, .dead:
+        case .alive, .silent: return
+        case .stalled, .lost, .dead:
             throw APIError(
                 status: 503, type: "ServiceUnavailableError", message: "The engine makes no progress.",
                 retryAfterSeconds: 5)
