@@ -27,7 +27,7 @@ import Testing
         disable-access-log-for-endpoints uvicorn-log-level max-log-len enable-prompt-tokens-details
         enable-force-include-usage enable-per-request-metrics sse-keep-alive-interval otlp-traces-endpoint
         collect-detailed-traces show-hidden-metrics-for-version custom-histogram-buckets kv-cache-metrics
-        api-server-count trust-remote-code device shutdown-timeout config
+        api-server-count trust-remote-code device shutdown-timeout watchdog-timeout config
         fit-images prefill-next-turn mmap threads activations isa vllm-compat reasoning-in-content max-image-pixels
         """.split { $0 == " " || $0 == "\n" }.map(String.init)
 
@@ -51,8 +51,8 @@ import Testing
         "reasoning-in-content": [], "host": ["127.0.0.1"], "port": ["8001"], "api-key": ["k"],
         "allowed-origins": ["[\"*\"]"], "allowed-methods": ["GET"], "allowed-headers": ["x-a"],
         "allow-credentials": [], "enable-request-id-headers": ["no"], "sse-keep-alive-interval": ["0"],
-        "shutdown-timeout": ["5"], "enable-force-include-usage": [], "enable-log-requests": [],
-        "max-log-len": ["4"], "disable-log-stats": [], "disable-uvicorn-access-log": [],
+        "shutdown-timeout": ["5"], "watchdog-timeout": ["0"], "enable-force-include-usage": [],
+        "enable-log-requests": [], "max-log-len": ["4"], "disable-log-stats": [], "disable-uvicorn-access-log": [],
         "disable-access-log-for-endpoints": ["/health,/metrics"], "uvicorn-log-level": ["error"],
     ]
 
