@@ -29,8 +29,12 @@ package protocol Communicator: AnyObject {
     /// Returns when every rank has come.
     func barrier() throws(CommunicatorError)
 
-    /// Ends the group: what waits in an operation on any rank, or comes to one, throws with this reason. The first
-    /// reason stays. From any thread.
+    /// `ranks` of this group, this one's among them, as a group of their own: numbered as they stand there, with messages
+    /// of their own. Every rank calls it at the same place, each for the ranks that it is to work with.
+    func subgroup(_ ranks: [Int]) -> any Communicator
+
+    /// Ends the group, and with it every group that it is part of or that is part of it: what waits in an operation on
+    /// any rank, or comes to one, throws with this reason. The first reason stays. From any thread.
     func breakUp(_ reason: String)
 }
 
@@ -58,5 +62,6 @@ package final class SoleCommunicator: Communicator {
         preconditionFailure("no rank \(source)")
     }
     package func barrier() {}
+    package func subgroup(_ ranks: [Int]) -> any Communicator { self }
     package func breakUp(_ reason: String) {}
 }

@@ -4,16 +4,24 @@ import Synchronization
 package final class LocalCommunicator: Communicator {
     package let rank: Int
     private let group: LocalGroup
+    /// All ranks there are; `group`, or what it is part of.
+    private let whole: LocalGroup
 
     package var size: Int { group.size }
 
-    init(_ group: LocalGroup, rank: Int) {
+    init(_ group: LocalGroup, rank: Int, of whole: LocalGroup? = nil) {
         precondition(rank >= 0 && rank < group.size, "rank \(rank) of \(group.size)")
         self.group = group
         self.rank = rank
+        self.whole = whole ?? group
     }
 
-    package func breakUp(_ reason: String) { group.breakUp(reason) }
+    package func subgroup(_ ranks: [Int]) -> any Communicator {
+        guard let place = ranks.firstIndex(of: rank) else { preconditionFailure("rank \(rank) is not in \(ranks)") }
+        return LocalCommunicator(group.subgroup(ranks), rank: place, of: whole)
+    }
+
+    package func breakUp(_ reason: String) { whole.breakUp(reason) }
 
     package func barrier() throws(CommunicatorError) { try together(nil, count: 0) {} }
 

@@ -10,6 +10,9 @@ package final class LocalGroup: Sendable {
     /// From every rank to every rank.
     private let mailboxes: [MessageQueue<[UInt8]>]
     private let reason = Mutex<String?>(nil)
+    /// By the ranks that they are made of.
+    private let subgroups = Mutex<[[Int]: LocalGroup]>([:])
+    private let messageLimit: Int
 
     /// What a rank shows the others while an operation lasts.
     final class Place: Sendable {
@@ -17,16 +20,15 @@ package final class LocalGroup: Sendable {
         let count = Atomic<Int>(0)
     }
 
-    /// Messages from one rank to another that may be under way.
-    private static let messageLimit = 2
-
-    package init(size: Int) {
+    /// `messageLimit`: messages from one rank to another that may be under way.
+    package init(size: Int, messageLimit: Int = 2) {
         precondition(size > 0, "\(size) ranks")
         self.size = size
+        self.messageLimit = messageLimit
         entrance = Rendezvous(count: size)
         exit = Rendezvous(count: size)
         places = (0..<size).map { _ in Place() }
-        mailboxes = (0..<size * size).map { _ in MessageQueue(limit: Self.messageLimit) }
+        mailboxes = (0..<size * size).map { _ in MessageQueue(limit: messageLimit) }
     }
 
     /// The group as rank `rank` sees it; one for each.
@@ -37,6 +39,19 @@ package final class LocalGroup: Sendable {
         self.reason.withLock { $0 = $0 ?? reason }
         entrance.breakUp()
         for mailbox in mailboxes { mailbox.close() }
+        for subgroup in subgroups.withLock({ Array($0.values) }) { subgroup.breakUp(reason) }
+    }
+
+    /// The same one for each of `ranks`.
+    func subgroup(_ ranks: [Int]) -> LocalGroup {
+        let subgroup = subgroups.withLock { known in
+            let found = known[ranks] ?? LocalGroup(size: ranks.count, messageLimit: messageLimit)
+            known[ranks] = found
+            return found
+        }
+        // It may have been made after all others were told.
+        if let error { subgroup.breakUp(error.reason) }
+        return subgroup
     }
 
     func mailbox(from source: Int, to target: Int) -> MessageQueue<[UInt8]> { mailboxes[source * size + target] }
