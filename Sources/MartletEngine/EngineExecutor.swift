@@ -13,8 +13,7 @@ package final class EngineExecutor: SerialExecutor, @unchecked Sendable {
     /// Starts the thread; it keeps the executor until `close`.
     package init(name: String = "martlet-engine", stackBytes: Int = 8 << 20) {
         let thread = Thread {
-            // Only a thread that runs can be named.
-            Thread.current.name = name
+            Self.nameThread(name)
             self.run()
         }
         thread.stackSize = stackBytes
@@ -38,6 +37,14 @@ package final class EngineExecutor: SerialExecutor, @unchecked Sendable {
     }
 
     package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+
+    /// For `top` and `perf`, where the system has a file for that. `Thread.name` is lost now and then: it is set before
+    /// the thread knows itself.
+    private static func nameThread(_ name: String) {
+        guard let file = fopen("/proc/thread-self/comm", "w") else { return }
+        fputs(name, file)
+        fclose(file)
+    }
 
     private func run() {
         while let job = nextJob() { job.runSynchronously(on: asUnownedSerialExecutor()) }

@@ -64,7 +64,7 @@ def test_an_engine_that_stands_still_is_given_up(server):
         seconds = time.monotonic() - start
     assert server.process.wait(10) == 70, server.log()
     assert live[200] < SCALE / 9
-    assert SCALE * 0.6 < live[503] < SCALE * 0.6 + 5, live
+    assert SCALE * 0.6 < live[503] < SCALE * 2 / 3 + 5, live
     assert SCALE * 0.9 < seconds < SCALE + 5, seconds
     events = []
     while (line := lines.get(timeout=10)) is not None:

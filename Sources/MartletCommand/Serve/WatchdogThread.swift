@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MartletEngine
+import MartletParallel
 
 /// Looks after an engine from a thread of its own, which no stuck step and no busy pool of tasks can hold up. An engine
 /// that is silent for too long is given up: its streams end with an error, and the process with 70, for whoever
@@ -13,7 +14,7 @@ enum WatchdogThread {
         limits: SilenceLimits, logger: Logger, health: @escaping @Sendable () -> EngineHealth,
         giveUp: @escaping @Sendable (String) -> Void
     ) {
-        let thread = Thread {
+        let thread = startThread(name: "martlet-watch") {
             var watchdog = Watchdog()
             while true {
                 Thread.sleep(forTimeInterval: limits.warningSeconds / looksPerWarning)
@@ -30,7 +31,6 @@ enum WatchdogThread {
                 }
             }
         }
-        thread.name = "martlet-watchdog"
-        thread.start()
+        if let thread { pthread_detach(thread) } else { logger.warning("The system has no thread for the watchdog.") }
     }
 }
