@@ -1,7 +1,7 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e count neon verify-main verify-demo bench-peers bench-growth bench-speculation \
-	bench-agent docs
+.PHONY: help setup build test unit e2e deploy-check deploy count neon verify-main verify-parallel verify-demo bench-peers \
+	bench-growth bench-speculation bench-agent docs
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -12,7 +12,7 @@ setup: ## the Debian packages that building and testing need
 build: setup ## release build of the server
 	swift build -c release --product martlet
 
-test: unit count neon e2e ## everything that a change must pass
+test: unit count neon e2e deploy-check ## everything that a change must pass
 
 unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 	swift build --build-tests
@@ -21,6 +21,14 @@ unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 e2e: setup ## real clients against the real server
 	swift build --product martlet
 	@MARTLET_SMOLLM2="$$(Tools/smollm2.sh)" Tests/EndToEnd/run.sh
+
+deploy-check: setup ## the files of Deploy/: each through its own checker, schemas, and that metrics and flags exist
+	swift build --product martlet
+	@Tests/Deploy/run.sh -m files
+
+deploy: setup ## replicas behind HAProxy that die and restart under load, Prometheus beside them (a few minutes)
+	swift build --product martlet
+	@Tests/Deploy/run.sh
 
 count: setup ## that no kernel takes more instructions than recorded; RECORD=1 records anew (ten seconds)
 	@Tools/count/count.py $(if $(RECORD),--record)
@@ -32,6 +40,11 @@ verify-main: setup ## all that must be shown of the main job, with figures (half
 	swift build --build-tests
 	swift build -c release --product martlet
 	@Tools/verify/main.sh
+
+verify-parallel: setup ## all that must be shown of parallel inference, with figures (installs Open MPI, HAProxy, Prometheus)
+	swift build --build-tests
+	swift build -c release --product martlet
+	@Tools/verify/parallel.sh
 
 verify-demo: build ## that the demo model sees: 500 held-out screens and more, asked over HTTP, with figures
 	@MARTLET_BINARY="$$(swift build -c release --show-bin-path)/martlet" Tools/verify/demo.sh

@@ -17,7 +17,8 @@ if [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; then binary="$1"; shift; fi
 MARTLET_BINARY="$(realpath "$binary")"
 export MARTLET_BINARY MARTLET_SUITE="$name"
 
-python="$(Tests/EndToEnd/clients.sh)"
+if [ -f "$folder/requirements.txt" ]; then python="$(Tests/EndToEnd/clients.sh "${folder#Tests/}")"
+else python="$(Tests/EndToEnd/clients.sh)"; fi
 
 # A proxy, a key or a model of the caller's environment is not what is tested.
 unset OPENAI_API_KEY OPENAI_BASE_URL OPENAI_ORG_ID OPENAI_PROJECT_ID http_proxy https_proxy all_proxy VLLM_API_KEY

@@ -7,7 +7,7 @@ packages=()
 for group in "$@"; do
     case $group in
     build) packages+=(libpng-dev libturbojpeg0-dev libwebp-dev python3 valgrind) ;;
-    deploy) packages+=(haproxy prometheus systemd shellcheck) ;;
+    deploy) packages+=(haproxy prometheus systemd shellcheck strace) ;;
     ranks) packages+=(openmpi-bin libopenmpi3 iproute2) ;;
     *) echo "setup.sh: no group '$group': build, deploy, ranks" >&2 && exit 2 ;;
     esac

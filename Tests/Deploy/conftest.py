@@ -28,3 +28,7 @@ def proxy(running_proxy):
     running_proxy.wait_up()
     yield running_proxy
     running_proxy.wait_up()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "files: needs no load and less than a minute in all; make deploy-check")

@@ -75,9 +75,11 @@ async def ask(port, data, deadline=60):
             await ended
     except TimeoutError:
         hung = True
-        exchange.transport.abort()
     except OSError:
         pass
+    finally:
+        if exchange.transport:
+            exchange.transport.abort()
     answer = Answer(begun, exchange.last or time.monotonic(), exchange.head, "hung" if hung else "unanswered")
     try:
         head, text = exchange.answer()

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 import httpx
+import yaml
 
 from server import Server, free_port, tiny_arguments
 
@@ -32,6 +33,18 @@ def wait_until(condition, what, seconds=60):
             return value
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.02)
+
+
+def outcome(*command, **options):
+    """(exit status, all output) of a command; a minute at most."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, **options)
+    return done.returncode, done.stdout
+
+
+def accepted(*command, **options):
+    status, output = outcome(*command, **options)
+    assert status == 0, output
+    return output
 
 
 class Replicas:
@@ -62,6 +75,19 @@ class Replicas:
 
     def stop(self):
         return [server.stop() for server in self.servers]
+
+
+def kubernetes_targets(*lines):
+    """Deploy/prometheus/kubernetes.yml with what a cluster would find written down: Debian's build can't ask one."""
+    text = (DEPLOY / "prometheus/kubernetes.yml").read_text()
+    return substituted(text, {"    kubernetes_sd_configs:\n      - role: pod\n": "\n".join(
+        ["    static_configs:", *lines, ""])})
+
+
+def adapter_rules():
+    """The rules of prometheus-adapter."""
+    text = (DEPLOY / "kubernetes/adapter-rules.yaml").read_text()
+    return yaml.safe_load(yaml.safe_load(text)["data"]["config.yaml"])["rules"]
 
 
 class Program:
@@ -143,17 +169,15 @@ class Proxy(Program):
 
 
 class Prometheus(Program):
-    """Prometheus with Deploy/prometheus, asking the given places; its times shortened so that a test can wait."""
+    """Prometheus with a configuration of Deploy/prometheus (`text`) and its rules; a test changes addresses, and times
+    that it can't wait for."""
 
-    def __init__(self, replicas, proxy, changes=(), rule_changes=()):
+    def __init__(self, text, rule_changes=()):
         super().__init__("prometheus")
         self.port = free_port()
-        targets = ", ".join(f'"localhost:{port}"' for port in replicas)
-        text = substituted((DEPLOY / "prometheus/prometheus.yml").read_text(), {
-            '"localhost:8001", "localhost:8002", "localhost:8003"': targets,
-            '"localhost:8404"': f'"localhost:{proxy.numbers_port}"', **dict(changes)})
         rules = (DEPLOY / "prometheus/alerts.yml").read_text()
-        (self.directory / "prometheus.yml").write_text(text)
+        (self.directory / "prometheus.yml").write_text(substituted(text, {
+            "scrape_interval: 5s": "scrape_interval: 1s", "evaluation_interval: 5s": "evaluation_interval: 1s"}))
         (self.directory / "alerts.yml").write_text(substituted(rules, dict(rule_changes)))
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30, trust_env=False)
         self.run("prometheus", "--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{self.port}",

@@ -1,6 +1,6 @@
 """Replicas behind HAProxy that die, restart and are full: what has not begun succeeds, what has ends, nothing hangs.
 
-MARTLET_DEPLOY_RUNS says how often a replica is killed for each kind of body (2 unless told), the rolling restart takes
+MARTLET_FAULT_RUNS says how often a replica is killed for each kind of body (2 unless told), the rolling restart takes
 half as many rounds.
 """
 
@@ -15,7 +15,7 @@ import pytest
 from load import Load, ask, noise, request
 from processes import Proxy, Replicas, wait_until
 
-RUNS = int(os.environ.get("MARTLET_DEPLOY_RUNS", "2"))
+RUNS = int(os.environ.get("MARTLET_FAULT_RUNS", "2"))
 EJECTED_SECONDS = 3
 
 TEXT = [request(f"question {index % 7}", 150 + 50 * (index % 5), streams=index % 3 > 0) for index in range(35)]

@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# Prints the Python that has the packages of requirements.txt, after installing them if need be: outside the checkout,
-# one set for each list of versions.
+# Prints the Python that has the packages of a suite's requirements.txt, after installing them if need be: outside the
+# checkout, one set for each list of versions. clients.sh [FOLDER OF Tests]; EndToEnd unless told otherwise.
 set -euo pipefail
-cd "$(dirname "$0")"
-list="$(sha256sum requirements.txt | cut -c1-12)"
-venv="${XDG_CACHE_HOME:-$HOME/.cache}/martlet/e2e-venv"
+suite="${1:-EndToEnd}"
+cd "$(dirname "$0")/../$suite"
+case $suite in
+EndToEnd) name=e2e lists=(requirements.txt) ;;
+# The versions of EndToEnd are everybody's.
+*) name=${suite,,} lists=(requirements.txt ../EndToEnd/requirements.txt) ;;
+esac
+list="$(cat "${lists[@]}" | sha256sum | cut -c1-12)"
+venv="${XDG_CACHE_HOME:-$HOME/.cache}/martlet/$name-venv"
 if [ "$(cat "$venv/.list" 2>/dev/null || true)" != "$list" ]; then
     rm -rf "$venv"
     if ! python3 -c 'import ensurepip' 2>/dev/null; then

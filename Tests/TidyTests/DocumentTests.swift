@@ -57,7 +57,7 @@ import Testing
     @Test func namedFilesExist() {
         for file in tree.documents {
             for piece in code(file.text) where piece.allSatisfy(isOfName) {
-                let isPath = ["Sources/", "Tests/", "Tools/", "docs/"].contains { piece.hasPrefix($0) }
+                let isPath = ["Sources/", "Tests/", "Tools/", "Deploy/", "docs/"].contains { piece.hasPrefix($0) }
                 guard isPath || piece.hasSuffix(".swift") else { continue }
                 let name = piece.hasSuffix("/") ? piece.dropLast() : piece
                 if !tree.holds(String(name)) { Issue.record("\(file.path) names \(piece)") }
@@ -115,7 +115,7 @@ import Testing
     @Test func dashboardsReadMetricsThatExist() throws {
         let sources = tree.sources.filter { $0.path.contains("/Metrics/") }.map(\.text).joined()
         var count = 0
-        for file in tree.files where file.path.hasPrefix("docs/observability/") {
+        for file in tree.files where file.path.hasPrefix("Deploy/prometheus/") {
             if file.path.hasSuffix(".json") {
                 #expect(throws: Never.self, "\(file.path)") {
                     try JSONSerialization.jsonObject(with: Data(file.text.utf8))

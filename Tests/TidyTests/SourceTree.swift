@@ -36,7 +36,7 @@ struct SourceTree: Sendable {
 
     private init() {
         var paths = (try? FileManager.default.contentsOfDirectory(atPath: Self.root.path)) ?? []
-        for folder in ["Sources", "Tests", "Tools", "docs"] {
+        for folder in ["Sources", "Tests", "Tools", "Deploy", "docs"] {
             let walk = FileManager.default.enumerator(atPath: Self.root.path + "/" + folder)
             while let path = walk?.nextObject() as? String {
                 paths.append(folder + "/" + path)

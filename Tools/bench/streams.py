@@ -26,7 +26,7 @@ class Exchange(asyncio.Protocol):
     end of all came."""
 
     def __init__(self, request, ended):
-        self.request, self.ended = request, ended
+        self.request, self.ended, self.transport = request, ended, None
         self.pieces, self.head, self.first, self.last = [], None, None, None
 
     def connection_made(self, transport):
