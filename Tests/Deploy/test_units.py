@@ -88,9 +88,10 @@ while [ "${1#--}" != "$1" ]; do shift; done
 SLURMD_NODENAME=first PATH="$FAKES:$PATH" "$@"
 """
 FAKE_SERVER = """#!/usr/bin/env bash
+trap 'kill $!; echo drained >> "$CALLS"; exit 0' TERM
+[ -z "${WAITS:-}" ] || sleep 60 &
 echo "martlet $*" >> "$CALLS"
-trap 'echo drained >> "$CALLS"; exit 0' TERM
-[ -z "${WAITS:-}" ] || { sleep 30 & wait $!; }
+wait $!
 exit "${STATUS:-0}"
 """
 
