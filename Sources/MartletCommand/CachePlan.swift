@@ -25,7 +25,8 @@ struct CachePlan {
         }
         return RunnerLimits(
             blockSize: options.blockSize, blockCount: blockCount, slotCount: options.maxRunningSequences,
-            maxModelLength: length, vocabularyCount: vocabularyCount, depth: 1,
+            maxModelLength: length, vocabularyCount: vocabularyCount,
+            depth: options.parallel.pipeline, stageCount: options.parallel.pipeline,
             encoderCacheTokens: max(length, 16384))
     }
 

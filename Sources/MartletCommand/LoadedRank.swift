@@ -9,6 +9,8 @@ struct LoadedRank {
     let backend: CPUBackend
     private let decoder: TextDecoder<CPUBackend>
     private let tower: VisionTower<CPUBackend>?
+    private let vision: VisionConfiguration?
+    private let link: StageLink
 
     /// Where a rank stands: what it holds, and what it computes on.
     struct Place: Sendable {
@@ -19,14 +21,16 @@ struct LoadedRank {
         let processors: [Int]
     }
 
-    /// Reads the weights. `loaded`: bytes of the files, as they become weights. Throws `WeightError`, `MemoryError`.
+    /// Reads the weights. `communicator`: of all ranks of the copy. `loaded`: bytes of the files, as they become
+    /// weights. Throws `WeightError`, `MemoryError`.
     init(
         _ files: ModelFiles, options: ModelOptions, place: Place, communicator: any Communicator,
         loaded: @escaping (Int) -> Void
     ) throws {
         backend = try CPUBackend(
             threads: place.threads, activations: options.activations, copiesPanels: options.copiesPanels,
-            processors: place.processors, communicator: communicator)
+            processors: place.processors, communicator: communicator.subgroup(Array(place.shard.stageRanks)))
+        link = StageLink(place.shard, communicator: communicator)
         let backend = backend
         let loader = WeightLoader(
             backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization,
@@ -37,17 +41,20 @@ struct LoadedRank {
             weights: DecoderWeights(loader, configuration.decoder),
             maxRows: EngineConfiguration.stepRows(
                 maxBatchedTokens: options.maxBatchedTokens, slots: options.maxRunningSequences))
-        tower = try configuration.vision.map {
-            try VisionTower(backend: backend, configuration: $0, weights: VisionWeights(loader, $0))
+        vision = configuration.vision
+        tower = try place.shard.tower.map { shard in
+            let weights = try VisionWeights(loader, shard.vision)
+            return try VisionTower(backend: backend, configuration: shard.vision, weights: weights)
         }
     }
 
     /// Throws `MemoryError` where the KV cache finds no room.
     func runner(
-        limits: RunnerLimits, cacheType: DType, footprint: ModelFootprint
+        limits: RunnerLimits, cacheType: DType, footprint: ModelFootprint, progress: StepProgress
     ) throws -> DecoderRunner<CPUBackend> {
         try DecoderRunner(
-            backend: backend, decoder: decoder, tower: tower, limits: limits, cacheType: cacheType,
-            workload: RunnerWorkload(footprint, visionStripRows: VisionTower<CPUBackend>.stripRows))
+            backend: backend, decoder: decoder, tower: tower, vision: vision, limits: limits, cacheType: cacheType,
+            workload: RunnerWorkload(footprint, visionStripRows: VisionTower<CPUBackend>.stripRows), link: link,
+            progress: progress)
     }
 }

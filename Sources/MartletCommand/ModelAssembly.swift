@@ -19,6 +19,8 @@ struct ModelAssembly {
     let parallel: ParallelSize
     /// Of all ranks.
     let threadCount: Int
+    /// When the stages of a pipeline are busy.
+    let trace: PipelineTrace?
 
     /// Says what is being done, for logs and the progress bar.
     enum Event: Sendable {
@@ -51,7 +53,7 @@ struct ModelAssembly {
         }
 
         let cacheBytesPerToken = ranks.layout.cacheBytesPerToken(cacheType)
-        let (runner, threadCount) = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
+        let (runner, threadCount, trace) = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
             let found = try CachePlan(
                 options: options, cacheBytesPerToken: cacheBytesPerToken,
                 modelLength: files.configuration.decoder.maxPositions,
@@ -70,7 +72,7 @@ struct ModelAssembly {
         let assembly = ModelAssembly(
             files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: runner.limits,
             endTokens: text.endTokens, footprint: footprint, cacheType: cacheType, parallel: options.parallel,
-            threadCount: threadCount)
+            threadCount: threadCount, trace: trace)
         return (assembly, runner)
     }
 

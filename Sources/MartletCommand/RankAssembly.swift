@@ -13,6 +13,9 @@ struct RankAssembly {
     let footprint: ModelFootprint
     let cacheType: DType
 
+    /// All ranks as the engine sees them. `trace`: of the stages of a pipeline.
+    typealias Ranks = (runner: GroupRunner<DecoderRunner<CPUBackend>>, threadCount: Int, trace: PipelineTrace?)
+
     /// The layout that the options ask for. Throws `ParallelError`, naming sizes that work.
     static func layout(_ files: ModelFiles, options: ModelOptions) throws(ParallelError) -> ParallelLayout {
         try ParallelLayout(
@@ -44,43 +47,58 @@ struct RankAssembly {
     /// throws, `CommunicatorError` with its words where it was not the lead's.
     func load(
         progress: @escaping @Sendable (_ bytes: Int, _ total: Int) -> Void, sized: () throws -> RunnerLimits
-    ) throws -> (GroupRunner<DecoderRunner<CPUBackend>>, threadCount: Int) {
+    ) throws -> Ranks {
         let places = places()
         let count = LoadCount(total: fileBytes, show: progress)
         guard places.count > 1 else {
             let rank = try LoadedRank(
                 files, options: options, place: places[0], communicator: SoleCommunicator(), loaded: count.add)
-            let runner = try rank.runner(limits: sized(), cacheType: cacheType, footprint: footprint)
-            return (GroupRunner(lead: runner), rank.backend.pool.threadCount)
+            let runner = try rank.runner(
+                limits: sized(), cacheType: cacheType, footprint: footprint, progress: StepProgress())
+            return (GroupRunner(lead: runner), rank.backend.pool.threadCount, nil)
         }
-        let group = LocalGroup(size: places.count)
+        let stageCount = layout.stages.count
+        let trace = stageCount > 1 ? PipelineTrace(stageCount: stageCount) : nil
+        let leadProgress = StepProgress(trace: trace)
+        let group = LocalGroup(
+            size: places.count, messageLimit: StageLink.messageLimit(stageCount: stageCount))
         let communicator = group.communicator(ofRank: 0)
-        let followers = (1..<places.count).map { follower($0, at: places[$0], of: group, count: count) }
+        let followers = (1..<places.count).map { rank in
+            let shard = places[rank].shard
+            return follower(
+                rank, at: places[rank], of: group, count: count,
+                // Of each stage the first rank reports: the others wait for it in every layer.
+                progress: StepProgress(
+                    of: leadProgress, trace: shard.tensorRank == 0 ? trace : nil, stage: shard.stage))
+        }
         do {
             let rank = try LoadedRank(
                 files, options: options, place: places[0], communicator: communicator, loaded: count.add)
             try communicator.barrier()
             let limits = try sized()
             for follower in followers { follower.orders.put(.begin(limits)) }
-            let runner = try rank.runner(limits: limits, cacheType: cacheType, footprint: footprint)
+            let runner = try rank.runner(
+                limits: limits, cacheType: cacheType, footprint: footprint, progress: leadProgress)
             let threads = places.reduce(0) { $0 + ($1.threads ?? 1) }
-            return (GroupRunner(lead: runner, followers: followers, communicator: communicator), threads)
+            return (GroupRunner(lead: runner, followers: followers, communicator: communicator), threads, trace)
         } catch {
             group.breakUp("\(error)")
             throw error
         }
     }
 
-    private func follower(_ index: Int, at place: LoadedRank.Place, of group: LocalGroup, count: LoadCount)
-        -> FollowerThread
-    {
+    private func follower(
+        _ index: Int, at place: LoadedRank.Place, of group: LocalGroup, count: LoadCount, progress: StepProgress
+    ) -> FollowerThread {
         let (files, options, cacheType, footprint) = (files, options, cacheType, footprint)
         return FollowerThread(rank: index, group: group, processors: place.processors) { orders in
             let communicator = group.communicator(ofRank: index)
             let rank = try LoadedRank(
                 files, options: options, place: place, communicator: communicator, loaded: count.add)
             try communicator.barrier()
-            try orders.follow { try rank.runner(limits: $0, cacheType: cacheType, footprint: footprint) }
+            try orders.follow {
+                try rank.runner(limits: $0, cacheType: cacheType, footprint: footprint, progress: progress)
+            }
         }
     }
 

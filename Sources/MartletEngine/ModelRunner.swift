@@ -40,12 +40,15 @@ package struct RunnerLimits: Sendable, Equatable {
     package var vocabularyCount: Int
     /// Steps that may be in flight (D3): 1 on a CPU, 2 on a GPU, the stages of a pipeline.
     package var depth: Int
+    /// Stages that a step passes one after the other. In a pipeline (more than 1) the first stage learns a step's
+    /// tokens when the step is collected, and not before: a sequence that waits for one is in no other step.
+    package var stageCount: Int
     /// Tokens of encoded images that may be resident at once.
     package var encoderCacheTokens: Int
 
     package init(
         blockSize: Int, blockCount: Int, slotCount: Int, maxModelLength: Int, vocabularyCount: Int, depth: Int = 1,
-        encoderCacheTokens: Int
+        stageCount: Int = 1, encoderCacheTokens: Int
     ) {
         self.blockSize = blockSize
         self.blockCount = blockCount
@@ -53,11 +56,13 @@ package struct RunnerLimits: Sendable, Equatable {
         self.maxModelLength = maxModelLength
         self.vocabularyCount = vocabularyCount
         self.depth = depth
+        self.stageCount = stageCount
         self.encoderCacheTokens = encoderCacheTokens
     }
 }
 
-/// Seconds that work is expected to take; linear, fitted at warm-up.
+/// Seconds that work is expected to take from launch to result; linear, fitted at warm-up. In a pipeline that is the
+/// way through all stages, each of which is busy with a step for its part of the time.
 package struct CostModel: Sendable, Equatable {
     package var step: Double
     package var row: Double

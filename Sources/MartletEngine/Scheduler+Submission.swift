@@ -35,7 +35,7 @@ extension Scheduler {
                     endTokens: configuration.endTokens,
                     tokenLimit: promptCount + min(max(1, request.sampling.maxTokens), room),
                     order: SequenceOrder(priority: priority, arrival: nextArrival, choice: choice),
-                    speculation: configuration.speculation))
+                    speculation: configuration.speculation, hasLookahead: hasLookahead))
         }
         nextArrival += 1
     }

@@ -54,6 +54,7 @@ package struct Scheduler: ~Copyable {
             budget: StepBudget(cost: cost, rows: rows, seconds: configuration.stepTargetSeconds))
         scheduleDecodes(into: &draft)
         draft.budget.reserveForPrefill(target: configuration.stepTargetSeconds)
+        if isPipeline { draft.budget.sharePrefill(of: outstandingPrefillRows, over: limits.stageCount) }
         schedulePrefills(into: &draft)
         if !draft.hasPreempted { actions += admitWaiting(into: &draft, now: now) }
         scheduleGuesses(into: &draft)
@@ -63,7 +64,9 @@ package struct Scheduler: ~Copyable {
     }
 
     private mutating func scheduleDecodes(into draft: inout StepDraft) {
+        let share = decodeShare
         for sequence in running where sequence.phase == .running && sequence.canDecode {
+            if draft.decodeOwners.count >= share { return }
             guard let slot = sequence.slot, growTable(of: sequence, in: &draft) else { continue }
             draft.budget.takeDecode(position: sequence.plannedCount)
             draft.addDecode(sequence, slot: slot)

@@ -2,6 +2,8 @@
 package struct StepBudget {
     package let cost: CostModel
     package private(set) var rowsLeft: Int
+    /// Of these, rows of chunks: fewer in a pipeline.
+    private var chunkRowsLeft = Int.max
     /// May fall below 0: decodes always go.
     package private(set) var secondsLeft: Double
     /// What the rows that are in will take.
@@ -18,7 +20,7 @@ package struct StepBudget {
         secondsLeft = seconds - self.cost.step
     }
 
-    package var isExhausted: Bool { rowsLeft <= 0 || (hasProgress && secondsLeft <= 0) }
+    package var isExhausted: Bool { min(rowsLeft, chunkRowsLeft) <= 0 || (hasProgress && secondsLeft <= 0) }
 
     /// A decode at `position`. Always granted.
     package mutating func takeDecode(position: Int) {
@@ -29,9 +31,17 @@ package struct StepBudget {
     /// decodes starves a prompt.
     package mutating func reserveForPrefill(target: Double) { secondsLeft = max(secondsLeft, target / 4) }
 
+    /// In a pipeline: chunks get an even share of the `outstanding` rows of prompts, so that each of `stageCount` steps
+    /// has as much to do; but not so little that its rows cost less than the step by itself.
+    package mutating func sharePrefill(of outstanding: Int, over stageCount: Int) {
+        let share = (outstanding + stageCount - 1) / stageCount
+        let worthwhile = cost.row > 0 ? Int(min(cost.step / cost.row, 1e9).rounded(.up)) : 1
+        chunkRowsLeft = max(1, share, worthwhile)
+    }
+
     /// Rows of a chunk from `position` on: as many of `wanted` as fit, one at least if nothing else is in.
     package mutating func takeRows(wanted: Int, from position: Int) -> Int {
-        let bound = min(wanted, rowsLeft)
+        let bound = min(wanted, rowsLeft, chunkRowsLeft)
         guard bound > 0 else { return 0 }
         let count = max(fitting(bound, from: position, within: secondsLeft), hasProgress ? 0 : 1)
         if count > 0 { spend(rows: count, from: position) }
@@ -77,6 +87,7 @@ package struct StepBudget {
 
     private mutating func spend(rows: Int, from position: Int) {
         hasProgress = true
+        chunkRowsLeft -= rows
         takeOut(rows: rows, from: position)
     }
 

@@ -24,6 +24,8 @@ package final class TokenSequence {
     package let stopTokens: [TokenID]
     /// `tokens` never grows beyond this.
     package let tokenLimit: Int
+    /// It may decode before it is known what the last step brought (D3).
+    private let hasLookahead: Bool
 
     /// Prompt and what was generated, as collected.
     package internal(set) var tokens: [TokenID]
@@ -51,7 +53,7 @@ package final class TokenSequence {
     init(
         group: SequenceGroup, choice: Int, request: GenerationRequest, images: [SequenceImage], seed: UInt64,
         endTokens: [TokenID], tokenLimit: Int, order: SequenceOrder, speculation: SpeculationConfiguration?,
-        isAhead: Bool = false
+        hasLookahead: Bool = true, isAhead: Bool = false
     ) {
         self.group = group
         self.choice = choice
@@ -60,6 +62,7 @@ package final class TokenSequence {
         self.images = images
         self.seed = seed
         self.tokenLimit = tokenLimit
+        self.hasLookahead = hasLookahead
         tokens = request.prompt.tokens
         promptCount = request.prompt.tokens.count
         proposer = speculation.map(NgramProposer.init)
@@ -72,9 +75,9 @@ package final class TokenSequence {
     package var isPrefilling: Bool { plannedCount < admittedCount }
     /// Tokens it will have when everything in flight has come.
     var expectedCount: Int { tokens.count + inFlightTokens }
-    /// A decode would bring a token that it may still have. Who guesses has to know what was said: no lookahead (D3).
+    /// A decode would bring a token that it may still have, and the runner has the input.
     var canDecode: Bool {
-        !isPrefilling && expectedCount < tokenLimit && (proposer == nil || inFlightTokens == 0)
+        !isPrefilling && expectedCount < tokenLimit && (hasLookahead || inFlightTokens == 0)
     }
 
     /// Keys of the first `count` full blocks.

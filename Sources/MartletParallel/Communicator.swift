@@ -29,8 +29,8 @@ package protocol Communicator: AnyObject {
     /// Returns when every rank has come.
     func barrier() throws(CommunicatorError)
 
-    /// `ranks` of this group, this one's among them, as a group of their own: numbered as they stand there, with messages
-    /// of their own. Every rank calls it at the same place, each for the ranks that it is to work with.
+    /// `ranks` of this group, this one's among them, as a group of their own: numbered as they stand there, with
+    /// messages of their own. Every rank calls it at the same place, each for the ranks that it is to work with.
     func subgroup(_ ranks: [Int]) -> any Communicator
 
     /// Ends the group, and with it every group that it is part of or that is part of it: what waits in an operation on

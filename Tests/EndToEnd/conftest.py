@@ -30,6 +30,8 @@ CONFIGURATIONS = {
     "scalar": tiny_arguments("--isa", "scalar"),
     "two-ranks": tiny_arguments("--tensor-parallel-size", "2"),
     "four-ranks": tiny_arguments("-tp", "4", "--mm-encoder-tp-mode", "data", "--max-num-batched-tokens", "16"),
+    "two-stages": tiny_arguments("--pipeline-parallel-size", "2", "--max-num-batched-tokens", "16"),
+    "ranks-in-stages": tiny_arguments("-tp", "2", "-pp", "2", "--pipeline-layer-partition", "1,1"),
     # The plain kernels: however fast the machine, a picture takes them many intervals.
     "keep-alive": tiny_arguments("--sse-keep-alive-interval", "0.02", "--max-num-batched-tokens", "64",
                                  "--isa", "scalar"),

@@ -11,6 +11,7 @@ import Testing
         var random = SeededGenerator(seed: seed)
         var traffic = RandomTraffic(using: &random)
         traffic.limits.depth = Int(seed % 3) + 1
+        if seed >= 6 { traffic.limits.stageCount = traffic.limits.depth }
         let script = RunnerScript()
         let simulation = Simulation(limits: traffic.limits, configuration: traffic.configuration, script: script)
         let faults = Atomic<Int>(0)

@@ -134,6 +134,7 @@ final class Simulation {
     ) throws -> [Int: Outcome] {
         var limits = limits
         limits.depth = 1
+        limits.stageCount = 1
         var configuration = EngineConfiguration()
         configuration.endTokens = endTokens
         configuration.enablePrefixCaching = false

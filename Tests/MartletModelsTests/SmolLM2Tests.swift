@@ -37,6 +37,14 @@ struct SmolLM2Tests {
         try await expectGreedyTokens(RankedModel(model(), tensor: 3).runner(blockCount: 128, slotCount: 16))
     }
 
+    /// Thirty layers, cut where the bytes of a step are even, and where the command line says.
+    @Test(arguments: [(2, nil), (3, nil), (3, [1, 20, 9])] as [(Int, [Int]?)]) func greedyTokensInStages(
+        pipeline: Int, partition: [Int]?
+    ) async throws {
+        let ranked = try RankedModel(model(), pipeline: pipeline, layerPartition: partition)
+        try await expectGreedyTokens(ranked.runner(blockCount: 128, slotCount: 16))
+    }
+
     @Test func twoRanksAreRefusedWithTheSizesThatWork() throws {
         let model = try model()
         let error = #expect(throws: ParallelError.self) { try RankedModel(model, tensor: 2) }

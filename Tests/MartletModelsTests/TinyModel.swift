@@ -1,6 +1,7 @@
 import MartletCPU
 import MartletCore
 import MartletEngine
+import MartletParallel
 import MartletTensor
 import MartletVision
 import Testing
@@ -14,6 +15,9 @@ struct TinyModel: Sendable {
     var quantization = WeightQuantization.none
     /// Of one rank; nil = all of it.
     var shard: Shard?
+    /// All that there are, where it is one rank's.
+    var ranks: LocalGroup?
+    var progress = StepProgress()
     var loaded: @Sendable (Int) -> Void = { _ in }
 
     init(configuration: ModelConfiguration, source: any WeightSource, quantization: WeightQuantization = .none) {
@@ -79,6 +83,12 @@ struct TinyModel: Sendable {
             images: [PlacedImage(image: images[0], offset: 10), PlacedImage(image: images[1], offset: 33)])
     }
 
+    /// To the other stages of a pipeline.
+    var link: StageLink {
+        guard let shard, let ranks else { return StageLink() }
+        return StageLink(shard, communicator: ranks.communicator(ofRank: shard.rank))
+    }
+
     func loader<B: Backend>(_ backend: B) -> WeightLoader<B> {
         WeightLoader(
             backend: backend, source: source, dtype: nil, quantization: quantization, shard: shard, loaded: loaded)
@@ -91,29 +101,34 @@ struct TinyModel: Sendable {
     }
 
     func tower<B: Backend>(_ backend: B) throws -> VisionTower<B>? {
-        try configuration.vision.map {
-            try VisionTower(backend: backend, configuration: $0, weights: VisionWeights(loader(backend), $0))
-        }
+        guard let vision = configuration.vision, shard.map({ $0.tower != nil }) ?? true else { return nil }
+        return try VisionTower(
+            backend: backend, configuration: vision, weights: VisionWeights(loader(backend), vision))
     }
 
     /// A runner over this model with an f32 cache.
     func runner<B: Backend>(_ backend: B, blockCount: Int = 64, slotCount: Int = 32) throws -> DecoderRunner<B> {
+        let link = link
         let limits = RunnerLimits(
             blockSize: 16, blockCount: blockCount, slotCount: slotCount, maxModelLength: 512,
-            vocabularyCount: configuration.decoder.vocabularyRows, encoderCacheTokens: 4096)
+            vocabularyCount: configuration.decoder.vocabularyRows, depth: link.stageCount,
+            stageCount: link.stageCount, encoderCacheTokens: 4096)
         return try DecoderRunner(
-            backend: backend, decoder: decoder(backend, maxRows: 256), tower: tower(backend), limits: limits,
-            cacheType: .f32,
-            workload: RunnerWorkload(ModelFootprint(configuration), visionStripRows: VisionTower<B>.stripRows))
+            backend: backend, decoder: decoder(backend, maxRows: 256), tower: tower(backend),
+            vision: configuration.vision, limits: limits, cacheType: .f32,
+            workload: RunnerWorkload(ModelFootprint(configuration), visionStripRows: VisionTower<B>.stripRows),
+            link: link, progress: progress)
     }
 
-    /// Logits of some `rows` of a prompt, prefilled in chunks over scattered blocks of a cache, f32 unless told.
+    /// Logits of some `rows` of a prompt, prefilled in chunks over scattered blocks of a cache, f32 unless told. None
+    /// before the last stage, which has them.
     func logits<B: Backend>(
         of prompt: Prompt, rows: [Int], chunk: Int, backend: B, cacheType: DType = .f32
     ) throws -> [Float] {
         let decoder = try decoder(backend, maxRows: max(chunk, 1)), tower = try tower(backend)
+        let link = link
         var embeddings: [Activation<B.Storage>] = []
-        for placed in prompt.images {
+        for placed in prompt.images where decoder.shard.isFirstStage {
             let tower = try #require(tower)
             let encoding = try tower.begin(placed.image)
             for unit in 0..<tower.unitCount(patches: placed.image.patchRows * placed.image.patchColumns) {
@@ -136,7 +151,11 @@ struct TinyModel: Sendable {
         var logits: [Float] = []
         for start in stride(from: 0, to: prompt.tokens.count, by: chunk) {
             let range = start..<min(start + chunk, prompt.tokens.count)
-            try decoder.embed(Array(prompt.tokens[range]))
+            if decoder.shard.isFirstStage {
+                try decoder.embed(Array(prompt.tokens[range]))
+            } else {
+                decoder.writeHidden(try link.receiveRows(range.count * decoder.configuration.hiddenSize))
+            }
             for (span, source) in zip(spans, embeddings) {
                 let overlap = range.clamped(to: span.tokenRange)
                 guard !overlap.isEmpty else { continue }
@@ -146,6 +165,10 @@ struct TinyModel: Sendable {
             sequence.append(range, to: &positions)
             let batch = AttentionBatch(segments: [.init(rows: 0..<range.count, start: start, blocks: table)])
             try decoder.run(positions: positions, batch: batch, cache: cache) { _ in }
+            guard decoder.shard.isLastStage else {
+                try link.sendRows(decoder.readHidden(rows: range.count))
+                continue
+            }
             logits += try decoder.readLogits(of: rows.filter(range.contains).map { $0 - start })
         }
         return logits

@@ -29,6 +29,8 @@ package final class ScriptedModelRunner: ModelRunner {
     private var slots: [Slot: SlotState] = [:]
     private var images: [ImageID: ImageState] = [:]
     private var results: [StepResult] = []
+    /// Slots whose tokens are on their way, where the stages of a pipeline learn them when they are collected.
+    private var waitingSlots: Set<Slot> = []
     private var lastIndex: UInt64?
 
     package init(limits: RunnerLimits, costModel: CostModel = .unit, script: RunnerScript = RunnerScript()) {
@@ -73,6 +75,7 @@ package final class ScriptedModelRunner: ModelRunner {
             throw violation("ticket \(ticket.index) collected out of order")
         }
         results.removeFirst()
+        waitingSlots.subtract(first.rows.map(\.slot))
         if let fault = script.directions.collectFault?(ticket.index) { throw fault }
         return try StepResult(decoding: first.encoded())
     }
@@ -112,6 +115,7 @@ package final class ScriptedModelRunner: ModelRunner {
     }
 
     private func release(_ slot: Slot) {
+        waitingSlots.remove(slot)
         for block in slots.removeValue(forKey: slot)?.table ?? [] { cache.disown(block) }
     }
 
@@ -137,6 +141,7 @@ package final class ScriptedModelRunner: ModelRunner {
                 chunk.samples == (chunk.range.upperBound == state.admission.tokens.count)
             else { throw PlanViolation("chunk \(chunk)") }
             let context = try compute(chunk.range, of: &state)
+            if chunk.samples, limits.stageCount > 1 { waitingSlots.insert(chunk.slot) }
             if chunk.samples { rows.append(sample(&state, slot: chunk.slot, context: context, directions: directions)) }
             slots[chunk.slot] = state
             if stopAfterFirst { return rows }
@@ -146,6 +151,8 @@ package final class ScriptedModelRunner: ModelRunner {
             guard var state = slots[slot], seen.insert(slot).inserted, state.length == state.tokens.count - 1,
                 state.tokens.count > state.admission.tokens.count
             else { throw PlanViolation("decode of slot \(slot)") }
+            guard !waitingSlots.contains(slot) else { throw PlanViolation("slot \(slot) waits for a token") }
+            if limits.stageCount > 1 { waitingSlots.insert(slot) }
             rows.append(try verify(decode.guesses, of: &state, slot: slot, directions: directions))
             slots[slot] = state
             if stopAfterFirst { return rows }

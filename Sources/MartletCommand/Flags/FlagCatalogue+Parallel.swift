@@ -3,8 +3,8 @@ import MartletModels
 
 extension FlagCatalogue {
     private static let parallelReason =
-        "this version runs tensor parallel ranks in one process (--tensor-parallel-size). Stages, copies and hosts "
-        + "come next; leave the flag out or give what is the case."
+        "this version runs tensor parallel ranks and the stages of a pipeline in one process (--tensor-parallel-size, "
+        + "--pipeline-parallel-size). Copies and hosts come next; leave the flag out or give what is the case."
 
     static let parallelFlags: [ServeFlag] = [
         .honours(
@@ -12,10 +12,18 @@ extension FlagCatalogue {
             means: "Ranks that share every layer, each with its share of the threads and its part of the weights",
             standard: "1"
         ) { $0.model.parallel.tensor = $1.count },
-        .refuses(
-            "pipeline-parallel-size", "pp", kind: .count(1...1024), means: "Ranks that share the stack of layers",
-            standard: "1",
-            because: parallelReason, harmless: ["1"]),
+        .honours(
+            "pipeline-parallel-size", "pp", kind: .count(1...1024),
+            means: "Stages that share the stack of layers, each of as many ranks as share a layer; as many batches are "
+                + "under way",
+            standard: "1"
+        ) { $0.model.parallel.pipeline = $1.count },
+        .honours(
+            "pipeline-layer-partition", means: "Layers of each stage, such as 18,22",
+            standard: "balanced by what a step reads"
+        ) { (settings, value) throws(UsageError) in
+            settings.model.parallel.layerPartition = try LayerCounts.read(value.text)
+        },
         .refuses(
             "data-parallel-size", "dp", kind: .count(1...1024), means: "Whole copies of the engine", standard: "1",
             because: parallelReason, harmless: ["1"]),

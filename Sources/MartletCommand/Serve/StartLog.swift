@@ -92,9 +92,8 @@ struct StartLog {
                 "Encoder cache will be initialized with a budget of \(assembly.limits.encoderCacheTokens) tokens")
         }
         let threads = assembly.threadCount
-        let ranks = assembly.parallel.tensor, plural = threads == 1 ? "" : "s"
-        let manner = ranks == 1 ? "" : "s with tensor parallelism"
-        logger.info("Model loaded on \(ranks) CPU rank\(manner) (\(threads) thread\(plural))")
+        let plural = threads == 1 ? "" : "s"
+        logger.info("Model loaded on \(Self.ranks(assembly.parallel)) (\(threads) thread\(plural))")
         if overridden.count > 0 {
             var writer = JSONWriter()
             writer.value(.object(overridden))
@@ -118,6 +117,14 @@ struct StartLog {
                 """)
         }
         logger.info("Serving model '\(settings.names.first ?? own)'...")
+    }
+
+    /// `1 CPU rank`; `2 CPU ranks with tensor parallelism`; with the sizes where there are both kinds.
+    static func ranks(_ size: ParallelSize) -> String {
+        let kinds = [("tensor", size.tensor), ("pipeline", size.pipeline)].filter { $0.1 > 1 }
+        guard !kinds.isEmpty else { return "1 CPU rank" }
+        let manner = kinds.map { "\($0.0) parallelism" + (kinds.count > 1 ? " (\($0.1))" : "") }
+        return "\(size.ranksPerReplica) CPU ranks with \(manner.joined(separator: " and "))"
     }
 
     static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }

@@ -15,7 +15,8 @@ struct BenchCommand: AsyncParsableCommand {
             For each context length a prompt of random tokens is prefilled and --tokens tokens are decoded behind it, in
             --sequences sequences at once; medians of --repeats runs. Prefill is the tokens of all prompts over the time
             to the last first token; decode is the tokens after the first over the time they took. With --images each
-            prompt begins with that many made-up pictures, whose tokens count as the prompt's.
+            prompt begins with that many made-up pictures, whose tokens count as the prompt's. In a pipeline a line also
+            says which share of the time all stages computed, and which share each of them did not.
 
             EXAMPLES:
               martlet bench model.gguf
@@ -71,7 +72,7 @@ struct BenchCommand: AsyncParsableCommand {
             print(
                 "\(local.assembly.files.name), \(local.assembly.threadCount) threads,",
                 "KV cache \(local.assembly.cacheType.cacheName)")
-            print(BenchRow.heading)
+            print(BenchRow.heading(isPipeline: local.assembly.trace != nil))
             var rows: [BenchRow] = []
             for length in lengths {
                 let whole = try prompt(length, pictures: size, seed: 0, local).tokens.count
@@ -94,13 +95,18 @@ struct BenchCommand: AsyncParsableCommand {
     ) async throws -> BenchRow {
         var prefills: [Double] = []
         var decodes: [Double] = []
+        var times: BusyTimes?
         for run in 0..<repeats {
             let requests = try (0..<sequences).map { request(try prompt(run * 4096 + $0)) }
+            let start = local.assembly.trace?.look()
             let outputs = try await withThrowingTaskGroup(of: LocalModel.Output.self) { group in
                 for request in requests {
                     group.addTask { try await local.generate(request) }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
+            }
+            if let start, let stretch = local.assembly.trace?.look().since(start) {
+                times = times?.adding(stretch) ?? stretch
             }
             let firsts = outputs.compactMap(\.seconds.first)
             let lasts = outputs.compactMap(\.seconds.last)
@@ -112,7 +118,7 @@ struct BenchCommand: AsyncParsableCommand {
         }
         return BenchRow(
             context: length, sequences: sequences, decoded: tokens, prefill: Self.median(prefills),
-            decode: Self.median(decodes))
+            decode: Self.median(decodes), times: times)
     }
 
     /// More than the pictures of a prompt take, whatever the model's processor makes of their size.
@@ -176,19 +182,32 @@ struct BenchRow: Equatable {
     var decoded: Int
     var prefill: Double
     var decode: Double
+    /// Of the stages of a pipeline, from the first request of a run to the last token.
+    var times: BusyTimes?
 
-    static let heading = " context  sequences   prefill tok/s   decode tok/s"
-    var text: String { String(format: "%8d  %9d   %13.1f   %12.1f", context, sequences, prefill, decode) }
+    static func heading(isPipeline: Bool) -> String {
+        " context  sequences   prefill tok/s   decode tok/s" + (isPipeline ? "   all stages busy   bubbles" : "")
+    }
+    var text: String {
+        let speeds = String(format: "%8d  %9d   %13.1f   %12.1f", context, sequences, prefill, decode)
+        guard let times else { return speeds }
+        let bubbles = times.bubbleShares.map { String(format: "%.1f%%", 100 * $0) }.joined(separator: " ")
+        return speeds + String(format: "   %14.1f%%   ", 100 * times.togetherShare) + bubbles
+    }
 
     static let csvHeading = "context,sequences,decoded,prefill_tokens_per_second,decode_tokens_per_second"
     var csv: String { String(format: "%d,%d,%d,%.3f,%.3f", context, sequences, decoded, prefill, decode) }
 
     var json: JSONValue {
-        .object(
-            JSONObject([
-                ("context", .integer(Int64(context))), ("sequences", .integer(Int64(sequences))),
-                ("decoded", .integer(Int64(decoded))), ("prefill_tokens_per_second", .number(prefill)),
-                ("decode_tokens_per_second", .number(decode)),
-            ]))
+        var object = JSONObject([
+            ("context", .integer(Int64(context))), ("sequences", .integer(Int64(sequences))),
+            ("decoded", .integer(Int64(decoded))), ("prefill_tokens_per_second", .number(prefill)),
+            ("decode_tokens_per_second", .number(decode)),
+        ])
+        if let times {
+            object["all_stages_busy_share"] = .number(times.togetherShare)
+            object["bubble_shares"] = .array(times.bubbleShares.map { .number($0) })
+        }
+        return .object(object)
     }
 }

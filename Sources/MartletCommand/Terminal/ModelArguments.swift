@@ -24,6 +24,12 @@ struct ModelArguments: ParsableArguments {
     var tensorParallelSize: String?
     @Option(help: ArgumentHelp("How these share the vision tower.", valueName: "weights|data"))
     var mmEncoderTpMode: String?
+    @Option(
+        name: [.long, .customLong("pp")],
+        help: ArgumentHelp("Stages that share the stack of layers.", valueName: "n"))
+    var pipelineParallelSize: String?
+    @Option(help: ArgumentHelp("Layers of each stage; default: balanced.", valueName: "18,22"))
+    var pipelineLayerPartition: String?
     @Option(help: "Instruction set of the kernels.") var isa: String?
     @Option(help: "Precision of activations in products (f32, int8, bf16).") var activations: String?
 
@@ -35,6 +41,7 @@ struct ModelArguments: ParsableArguments {
             ("load-format", loadFormat), ("tokenizer", tokenizer), ("chat-template", chatTemplate),
             ("threads", threads), ("isa", isa), ("activations", activations), ("quantization", quantization),
             ("tensor-parallel-size", tensorParallelSize), ("mm-encoder-tp-mode", mmEncoderTpMode),
+            ("pipeline-parallel-size", pipelineParallelSize), ("pipeline-layer-partition", pipelineLayerPartition),
         ]
         for (name, value) in options { if let value { words.append("--\(name)=\(value)") } }
         if !mmap { words.append("--no-mmap") }

@@ -46,13 +46,7 @@ struct ParallelArguments: ParsableArguments {
     /// Tensor ranks on all devices, where nothing else is said.
     func size(over devices: DeviceList) throws -> ParallelSize {
         let isAsked = tensorParallelSize != nil || pipelineParallelSize != nil || dataParallelSize != nil
-        let partition = try pipelineLayerPartition.map { text in
-            let counts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-            guard counts.count <= 1024, counts.allSatisfy({ $0 != nil }) else {
-                throw UsageError("--pipeline-layer-partition: '\(text)' is no list of layers such as 18,22.")
-            }
-            return counts.compactMap(\.self)
-        }
+        let partition = try pipelineLayerPartition.map(LayerCounts.read)
         let size = ParallelSize(
             tensor: tensorParallelSize ?? (isAsked ? 1 : devices.count), pipeline: pipelineParallelSize ?? 1,
             data: dataParallelSize ?? 1, layerPartition: partition, towerMode: mmEncoderTpMode)

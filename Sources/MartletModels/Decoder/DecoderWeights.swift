@@ -43,17 +43,36 @@ package struct DecoderLayer<B: Backend> {
 package struct DecoderWeights<B: Backend> {
     /// What of the model this is.
     package let shard: Shard
-    /// [vocabulary, hidden]; a tied head is the same object (D8).
-    package let embedding: B.Matrix
+    /// [vocabulary, hidden]; nil behind the first stage. A tied head is the same object (D8).
+    package let embedding: B.Matrix?
+    /// Of this stage.
     package let layers: [DecoderLayer<B>]
-    package let finalNorm: B.Vector
-    package let head: B.Matrix
+    /// nil before the last stage.
+    package let output: DecoderOutput<B>?
 
     package init(_ loader: WeightLoader<B>, _ configuration: DecoderConfiguration) throws {
-        shard = loader.shard ?? Shard(whole: configuration)
-        embedding = try loader.matrix("model.language_model.embed_tokens.weight")
-        layers = try (0..<configuration.layerCount).map { try DecoderLayer(loader, configuration, index: $0) }
-        finalNorm = try loader.vector("model.language_model.norm.weight")
-        head = configuration.hasTiedHead ? embedding : try loader.matrix("lm_head.weight")
+        let shard = loader.shard ?? Shard(whole: configuration)
+        self.shard = shard
+        embedding = shard.isFirstStage ? try loader.matrix(TensorName.embedding) : nil
+        layers = try shard.layers.map { try DecoderLayer(loader, configuration, index: $0) }
+        output = shard.isLastStage ? try DecoderOutput(loader, configuration, embedding: embedding) : nil
+    }
+}
+
+/// What makes logits of the residual stream, on the last stage.
+package struct DecoderOutput<B: Backend> {
+    package let norm: B.Vector
+    /// [vocabulary, hidden]
+    package let head: B.Matrix
+
+    /// `embedding`: the one that this rank has already.
+    init(_ loader: WeightLoader<B>, _ configuration: DecoderConfiguration, embedding: B.Matrix?) throws {
+        norm = try loader.vector("model.language_model.norm.weight")
+        let isTied = configuration.hasTiedHead
+        if isTied, let embedding {
+            head = embedding
+        } else {
+            head = try loader.matrix(isTied ? TensorName.embedding : TensorName.head)
+        }
     }
 }

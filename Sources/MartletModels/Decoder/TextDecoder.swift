@@ -3,7 +3,9 @@ import MartletTensor
 
 /// The decoder over one step's rows: embeddings in, hidden states and logits out (MODEL.md 1.3). One matrix
 /// product a layer and weight serves every sequence of the step. A rank has its heads, its share of the MLP and its
-/// rows of the vocabulary; the residual stream and the logits are whole on each of them.
+/// rows of the vocabulary; the residual stream and the logits are whole on each of them. A stage of a pipeline has some
+/// of the layers: it gets the residual stream of the stage before, unless it is the first and embeds, and the last one
+/// has the logits.
 package final class TextDecoder<B: Backend> {
     package let configuration: DecoderConfiguration
     private let backend: B
@@ -26,7 +28,8 @@ package final class TextDecoder<B: Backend> {
     private let gateUp, inner: Activation<B.Storage>
     /// The head runs in strips too: a row is as wide as the vocabulary.
     private let headRows: Int
-    private let selected, logits: Activation<B.Storage>
+    /// nil before the last stage.
+    private let selected, logits: Activation<B.Storage>?
 
     /// Scratch memory for steps of up to `maxRows` rows.
     package init(backend: B, configuration: DecoderConfiguration, weights: DecoderWeights<B>, maxRows: Int) throws {
@@ -45,18 +48,21 @@ package final class TextDecoder<B: Backend> {
         attended = try backend.makeActivation(rows: maxRows, width: shard.heads.queryWidth)
         gateUp = try backend.makeActivation(rows: stripRows, width: 2 * shard.intermediate.count)
         inner = try backend.makeActivation(rows: stripRows, width: shard.intermediate.count)
-        selected = try backend.makeActivation(rows: headRows, width: size)
-        logits = try backend.makeActivation(rows: headRows, width: configuration.vocabularyRows)
+        selected = shard.isLastStage ? try backend.makeActivation(rows: headRows, width: size) : nil
+        logits =
+            shard.isLastStage
+            ? try backend.makeActivation(rows: headRows, width: configuration.vocabularyRows) : nil
     }
 
-    /// Embeddings of `tokens`, the first step of `run`. Rows that stand for image patches are overwritten by
-    /// `replaceRows`.
+    /// Embeddings of `tokens`, the first step of `run` on the first stage. Rows that stand for image patches are
+    /// overwritten by `replaceRows`.
     package func embed(_ tokens: [TokenID]) throws {
         precondition(tokens.count <= maxRows, "\(tokens.count) rows, room for \(maxRows)")
         let rows = configuration.vocabularyRows
         precondition(tokens.allSatisfy { $0 >= 0 && $0 < rows }, "a token beyond the \(rows) rows of the embedding")
+        guard let table = weights.embedding else { preconditionFailure("stage \(shard.stage) does not embed") }
         let x = hidden.rows(0..<tokens.count)
-        backend.embed(tokens, table: weights.embedding, firstRow: weights.shard.vocabulary.lowerBound, into: x)
+        backend.embed(tokens, table: table, firstRow: weights.shard.vocabulary.lowerBound, into: x)
         try backend.allReduce(x)
     }
 
@@ -65,8 +71,8 @@ package final class TextDecoder<B: Backend> {
         backend.copyRows(sources, of: embeddings, to: targets, of: hidden)
     }
 
-    /// All layers over the embedded rows. `layerDone` is called after each; it may throw to leave the step. Throws when
-    /// a rank is lost.
+    /// All layers of this stage over the rows at hand. `layerDone` is called after each; it may throw to leave the
+    /// step. Throws when a rank is lost.
     package func run(
         positions: RotaryPositions, batch: AttentionBatch, cache: B.KVCache, layerDone: (Int) throws -> Void
     ) throws {
@@ -131,10 +137,13 @@ package final class TextDecoder<B: Backend> {
 
     /// logits: [rows.count, vocabulary]; at most `headRows` rows at once, overwritten by the next call.
     private func logits(of rows: [Int]) throws -> Activation<B.Storage> {
+        guard let output = weights.output, let selected, let logits else {
+            preconditionFailure("stage \(shard.stage) has no logits")
+        }
         let x = selected.rows(0..<rows.count), y = logits.rows(0..<rows.count)
         backend.copyRows(rows, of: hidden, to: Array(0..<rows.count), of: x)
-        backend.rmsNorm(x, weight: weights.finalNorm, epsilon: configuration.normEpsilon, into: x)
-        backend.linear(x, weights.head, bias: nil, into: y.columns(weights.shard.vocabulary))
+        backend.rmsNorm(x, weight: output.norm, epsilon: configuration.normEpsilon, into: x)
+        backend.linear(x, output.head, bias: nil, into: y.columns(weights.shard.vocabulary))
         try backend.allGather(vocabularyWidths, of: y)
         return y
     }
@@ -146,6 +155,13 @@ package final class TextDecoder<B: Backend> {
         }
     }
 
-    /// The residual stream after the last run, [rows, hidden]: for tests.
+    /// The residual stream after the last run, [rows, hidden]: what the next stage begins with.
     package func readHidden(rows: Int) -> [Float] { backend.read(hidden.rows(0..<rows)) }
+
+    /// The residual stream that the stage before has read, [rows, hidden]: the first step of `run` behind the first
+    /// stage.
+    package func writeHidden(_ values: [Float]) {
+        precondition(values.count % configuration.hiddenSize == 0, "\(values.count) values of the residual stream")
+        backend.write(values, to: hidden.rows(0..<values.count / configuration.hiddenSize))
+    }
 }

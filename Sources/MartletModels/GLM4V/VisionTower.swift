@@ -57,7 +57,12 @@ package final class VisionTower<B: Backend> {
     }
 
     /// Units of an image: a strip each for embedding and merging, two for every block.
-    package func unitCount(patches: Int) -> Int { Self.stripCount(patches: patches) * (2 + 2 * configuration.depth) }
+    package func unitCount(patches: Int) -> Int { Self.unitCount(patches: patches, configuration) }
+
+    /// The same for who has no tower.
+    static func unitCount(patches: Int, _ configuration: VisionConfiguration) -> Int {
+        stripCount(patches: patches) * (2 + 2 * configuration.depth)
+    }
 
     private static func stripCount(patches: Int) -> Int { (patches + stripRows - 1) / stripRows }
 

@@ -49,6 +49,12 @@ package struct Shard: Sendable, Equatable {
             vocabulary: 0..<decoder.vocabularyRows, tower: vision.map { TowerShard(whole: $0) }, decoder: decoder)
     }
 
+    /// Its number in a copy of the model: tensor ranks run fastest, then stages.
+    package var rank: Int { stage * tensorSize + tensorRank }
+
+    /// The ranks that share its layers, itself among them.
+    package var stageRanks: Range<Int> { stage * tensorSize..<(stage + 1) * tensorSize }
+
     /// The attention that this rank computes.
     package var heads: AttentionHeads {
         AttentionHeads(
@@ -102,7 +108,7 @@ package struct TowerShard: Sendable, Equatable {
     package let inner: Range<Int>
     /// The same of the merger.
     package let mergerInner: Range<Int>
-    let vision: VisionConfiguration
+    package let vision: VisionConfiguration
 
     init(heads: Range<Int>, inner: Range<Int>, mergerInner: Range<Int>, vision: VisionConfiguration) {
         self.heads = heads

@@ -4,70 +4,85 @@ import MartletTensor
 
 /// A text decoder and, where the model sees, a vision tower, executing plans on one backend (D1, D2): one rank of a
 /// model, or all of it.
+///
+/// In a pipeline every stage is told the same plans, runs its layers, and passes the rows on. The last one samples; the
+/// others get its result when the step is collected, and then all of them put the tokens down, at the same place of the
+/// same order: so every rank has the same books, and finds a plan at fault where the others do.
 package final class DecoderRunner<B: Backend>: ModelRunner {
     package let limits: RunnerLimits
     package internal(set) var costModel: CostModel
-    package let progress = StepProgress()
+    package let progress: StepProgress
 
     /// Operations of each kind of work, for the cost model.
     package let workload: RunnerWorkload
-    var visionConfiguration: VisionConfiguration? { tower?.configuration }
+    var visionConfiguration: VisionConfiguration? { images.vision }
 
     private let backend: B
     let decoder: TextDecoder<B>
-    private let tower: VisionTower<B>?
+    private let link: StageLink
     /// Of all tokens so far, and steps with rows.
     private var tokenHash: UInt64 = 0xCBF2_9CE4_8422_2325, stepCount = 0
     private let cache: B.KVCache
     private var slots: [Slot: SlotState] = [:]
-    private var pixels: [ImageID: PreparedImage] = [:]
-    private var encodings: [ImageID: VisionEncoding<B>] = [:]
-    /// Units that are done of pictures on their way through the tower, here or on another rank.
-    private var encodedUnits: [ImageID: Int] = [:]
-    private var embeddings: [ImageID: Activation<B.Storage>] = [:]
-    private var results: [UInt64: StepResult] = [:]
+    private var images: EncodedImages<B>
+    private var launched: [UInt64: Outcome] = [:]
 
-    /// `limits.blockCount` blocks of KV in `cacheType` are allocated here. Costs are a guess until `warmUp`.
+    /// What is known of a launched step's result.
+    private enum Outcome {
+        case here(StepResult)
+        case onTheLastStage
+    }
+
+    /// `limits.blockCount` blocks of KV in `cacheType` are allocated here. Costs are a guess until `warmUp`. `vision`:
+    /// of a model that sees, on every stage; its `tower` is on the first. `link`: to the other stages.
     package init(
-        backend: B, decoder: TextDecoder<B>, tower: VisionTower<B>?, limits: RunnerLimits, cacheType: DType,
-        workload: RunnerWorkload
+        backend: B, decoder: TextDecoder<B>, tower: VisionTower<B>?, vision: VisionConfiguration?,
+        limits: RunnerLimits, cacheType: DType, workload: RunnerWorkload, link: StageLink = StageLink(),
+        progress: StepProgress = StepProgress()
     ) throws {
+        let shard = decoder.shard
+        precondition(link.stageCount > 1 || shard.isFirstStage && shard.isLastStage, "a stage without the others")
         self.backend = backend
         self.decoder = decoder
-        self.tower = tower
         self.limits = limits
         self.workload = workload
+        self.link = link
+        self.progress = progress
+        images = EncodedImages(backend: backend, tower: tower, vision: vision)
         costModel = workload.costModel(operationsPerSecond: 50e9)
         cache = try backend.makeKVCache(
-            layers: decoder.shard.layers.count, heads: decoder.shard.heads,
-            blockCount: limits.blockCount, blockSize: limits.blockSize, dtype: cacheType)
+            layers: shard.layers.count, heads: shard.heads, blockCount: limits.blockCount,
+            blockSize: limits.blockSize, dtype: cacheType)
     }
 
-    package func visionUnitCount(of image: PreparedImage) -> Int {
-        tower?.unitCount(patches: image.patchRows * image.patchColumns) ?? 0
-    }
+    package func visionUnitCount(of image: PreparedImage) -> Int { images.unitCount(of: image) }
 
-    package func register(_ image: PreparedImage, as id: ImageID) throws {
-        guard tower != nil else { throw RunnerError.notMultimodal }
-        pixels[id] = image
-    }
+    package func register(_ image: PreparedImage, as id: ImageID) throws { try images.register(image, as: id) }
 
     package func launch(_ plan: StepPlan) throws -> StepTicket {
         apply(plan)
-        for work in plan.visionWork { try encode(work) }
-        for work in plan.visionWork { try share(work) }
-        results[plan.index] = try run(plan)
-        for image in plan.imageReleases {
-            pixels[image] = nil
-            encodings[image] = nil
-            encodedUnits[image] = nil
-            embeddings[image] = nil
-        }
+        // What is wrong with a plan is found before anything of it is computed or sent.
+        var images = images
+        try images.plan(plan.visionWork)
+        let batch = try batch(of: plan, images)
+        self.images = images
+        for work in plan.visionWork { try self.images.encode(work, progress) }
+        for work in plan.visionWork { try self.images.share(work) }
+        launched[plan.index] =
+            batch.tokens.isEmpty ? .here(StepResult(index: plan.index, rows: [])) : try run(batch, index: plan.index)
+        for image in plan.imageReleases { self.images.release(image) }
         return StepTicket(index: plan.index)
     }
 
     package func collect(_ ticket: StepTicket) throws -> StepResult {
-        guard let result = results.removeValue(forKey: ticket.index) else { throw RunnerError.unknownTicket }
+        guard let outcome = launched.removeValue(forKey: ticket.index) else { throw RunnerError.unknownTicket }
+        let result: StepResult
+        switch outcome {
+        case .here(let known): result = known
+        case .onTheLastStage: result = try link.hearResult()
+        }
+        guard result.index == ticket.index else { throw RunnerError.outOfStep }
+        if link.stageCount > 1 { note(result) }
         return result
     }
 
@@ -78,61 +93,51 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         for append in plan.blockAppends { slots[append.slot]?.blocks += append.blocks }
     }
 
-    private func encode(_ work: VisionWork) throws {
-        guard let tower, let image = pixels[work.image] else { throw RunnerError.unknownImage }
-        // Of every rank's, whoever encodes: all leave a plan at the same place, or none.
-        guard work.units.lowerBound == encodedUnits[work.image, default: 0] else { throw RunnerError.outOfOrder }
-        encodedUnits[work.image] = work.units.upperBound
-        guard !isShared || owner(of: work.image) == backend.rank else { return }
-        let encoding = try encodings[work.image] ?? tower.begin(image)
-        encodings[work.image] = encoding
-        for unit in work.units {
-            try progress.forward { try tower.run(unit: unit, of: encoding) }
-            try tick()
-        }
-        guard work.units.upperBound == visionUnitCount(of: image) else { return }
-        embeddings[work.image] = encoding.embeddings
-        encodings[work.image] = nil
-    }
-
-    /// Whether ranks encode pictures for one another.
-    private var isShared: Bool { backend.rankCount > 1 && tower?.isWhole == true }
-
-    private func owner(of image: ImageID) -> Int { Int(image % ImageID(backend.rankCount)) }
-
-    /// An image is encoded: its pixels go, and every rank gets its embeddings. After the work of all images, so that
-    /// their owners work side by side.
-    private func share(_ work: VisionWork) throws {
-        guard let tower, let image = pixels[work.image], work.units.upperBound == visionUnitCount(of: image)
-        else { return }
-        pixels[work.image] = nil
-        encodedUnits[work.image] = nil
-        guard isShared else { return }
-        let shared =
-            try embeddings[work.image]
-            ?? backend.makeActivation(rows: image.tokenCount, width: tower.configuration.outputSize)
-        try backend.broadcast(shared, from: owner(of: work.image))
-        embeddings[work.image] = shared
-    }
-
-    private func run(_ plan: StepPlan) throws -> StepResult {
+    private func batch(of plan: StepPlan, _ images: EncodedImages<B>) throws(RunnerError) -> StepBatch {
         var batch = StepBatch()
         for chunk in plan.chunks { try append(chunk, to: &batch) }
         for decode in plan.decodes { try append(decode, to: &batch) }
-        guard !batch.tokens.isEmpty else { return StepResult(index: plan.index, rows: []) }
-        try progress.forward {
-            try decoder.embed(batch.tokens)
-            for replacement in batch.replacements {
-                guard let source = embeddings[replacement.image] else { throw RunnerError.unknownImage }
-                decoder.replaceRows(replacement.targets, with: source, replacement.sources)
-            }
-            try decoder.run(positions: batch.positions, batch: batch.attention, cache: cache) { _ in try tick() }
+        guard batch.replacements.allSatisfy({ images.isPlanned($0.image) }) else { throw .unknownImage }
+        return batch
+    }
+
+    /// This stage's part of a step, from its rows to what the next stage needs, or to tokens.
+    private func run(_ batch: StepBatch, index: UInt64) throws -> Outcome {
+        let count = batch.tokens.count
+        if decoder.shard.isFirstStage {
+            try progress.forward { try embed(batch) }
+        } else {
+            decoder.writeHidden(try link.receiveRows(count * decoder.configuration.hiddenSize))
         }
-        let rows = try sample(batch)
+        try progress.forward {
+            try decoder.run(positions: batch.positions, batch: batch.attention, cache: cache) { _ in
+                try progress.tickUnlessCancelled()
+            }
+        }
+        guard decoder.shard.isLastStage else {
+            try link.sendRows(decoder.readHidden(rows: count))
+            return .onTheLastStage
+        }
+        let result = StepResult(index: index, rows: try sample(batch))
         #if DEBUG
-        try checkAgreement(rows)
+        try checkAgreement(result.rows)
         #endif
-        return StepResult(index: plan.index, rows: rows)
+        // With one stage the next plan may come before this one is collected (D3).
+        if link.stageCount > 1 { try link.tell(result) } else { note(result) }
+        return .here(result)
+    }
+
+    private func embed(_ batch: StepBatch) throws {
+        try decoder.embed(batch.tokens)
+        for replacement in batch.replacements {
+            guard let source = images.embeddings(of: replacement.image) else { throw RunnerError.unknownImage }
+            decoder.replaceRows(replacement.targets, with: source, replacement.sources)
+        }
+    }
+
+    /// The tokens of a step, for all that comes after it.
+    private func note(_ result: StepResult) {
+        for row in result.rows { slots[row.slot]?.append(row.tokens) }
     }
 
     /// Every 16 steps, that all ranks have chosen the same tokens since they began.
@@ -143,35 +148,33 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         guard try backend.agrees(on: tokenHash) else { throw RunnerError.outOfStep }
     }
 
-    private func append(_ chunk: PrefillChunk, to batch: inout StepBatch) throws {
-        guard let state = slots[chunk.slot] else { throw RunnerError.unknownSlot }
+    private func append(_ chunk: PrefillChunk, to batch: inout StepBatch) throws(RunnerError) {
+        guard let state = slots[chunk.slot] else { throw .unknownSlot }
         guard chunk.range.lowerBound == state.length, chunk.range.upperBound <= state.tokens.count,
             chunk.range.upperBound <= state.blocks.count * limits.blockSize
-        else { throw RunnerError.outOfOrder }
+        else { throw .outOfOrder }
         batch.append(state.tokens[chunk.range], at: chunk.range.lowerBound, of: state)
         if chunk.samples { batch.sample(lastRows: 1, slot: chunk.slot) }
         slots[chunk.slot]?.length = chunk.range.upperBound
     }
 
-    private func append(_ decode: SlotDecode, to batch: inout StepBatch) throws {
-        guard let state = slots[decode.slot] else { throw RunnerError.unknownSlot }
+    private func append(_ decode: SlotDecode, to batch: inout StepBatch) throws(RunnerError) {
+        guard let state = slots[decode.slot] else { throw .unknownSlot }
         let input = state.tokens.suffix(1) + decode.guesses
         guard state.length == state.tokens.count - 1,
             state.length + input.count <= state.blocks.count * limits.blockSize
-        else { throw RunnerError.outOfOrder }
+        else { throw .outOfOrder }
         batch.append(input, at: state.length, of: state)
         batch.sample(lastRows: input.count, slot: decode.slot, guesses: decode.guesses)
     }
 
     private func sample(_ batch: StepBatch) throws -> [StepResult.Row] {
-        // The requests share each slot's counts; they must be gone before the counts change, or each token copies them.
         let sampled = try sampled(batch.samples.flatMap { $0.rows }, batch.samples.flatMap { sampleRequests($0) })
         var next = 0
         return batch.samples.map { sample in
             defer { next += sample.rows.count }
-            let tokens = sample.accepted(sampled[next..<next + sample.rows.count])
-            slots[sample.slot]?.append(tokens)
-            return StepResult.Row(slot: sample.slot, tokens: tokens)
+            return StepResult.Row(
+                slot: sample.slot, tokens: sample.accepted(sampled[next..<next + sample.rows.count]))
         }
     }
 
@@ -186,10 +189,13 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
             state.sampleRequest(behind: sample.guesses.prefix($0), vocabularyCount: limits.vocabularyCount)
         }
     }
+}
 
-    private func tick() throws {
-        progress.tick()
-        if progress.isCancelled { throw CancellationError() }
+extension StepProgress {
+    /// A layer or a vision unit is done. Throws `CancellationError` when the engine is stopping.
+    func tickUnlessCancelled() throws {
+        tick()
+        if isCancelled { throw CancellationError() }
     }
 }
 

@@ -3,7 +3,7 @@ import MartletEngine
 import MartletParallel
 
 /// All ranks of one model, as the engine sees them: the lead rank runs on the engine's thread, and the others are told
-/// the same plans. A group of one is the ordinary case.
+/// the same plans and when to collect them. A group of one is the ordinary case.
 package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
     let lead: Lead
     private let followers: [FollowerThread]
@@ -11,7 +11,7 @@ package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
 
     package var limits: RunnerLimits { lead.limits }
     package var costModel: CostModel { lead.costModel }
-    /// The lead rank's: it waits for the others in every layer, so it stops where one of them does.
+    /// The lead rank's, with the ticks of every other in this process.
     package var progress: StepProgress { lead.progress }
 
     /// `communicator`: of rank 0. `followers`: ranks 1, 2, …, which have begun.
@@ -33,7 +33,10 @@ package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
         return try together { try lead.launch(plan) }
     }
 
-    package func collect(_ ticket: StepTicket) throws -> StepResult { try together { try lead.collect(ticket) } }
+    package func collect(_ ticket: StepTicket) throws -> StepResult {
+        order(.collect(ticket.index))
+        return try together { try lead.collect(ticket) }
+    }
 
     private func order(_ order: RankOrder) {
         for follower in followers { follower.orders.put(order) }

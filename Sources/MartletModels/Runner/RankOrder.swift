@@ -7,8 +7,10 @@ package enum RankOrder: Sendable {
     /// First of all: what every rank's memory is to hold.
     case begin(RunnerLimits)
     case register(PreparedImage, as: ImageID)
-    /// An encoded `StepPlan`.
+    /// An encoded `StepPlan`, to be launched.
     case step([UInt8])
+    /// The oldest launched step, by its index, is to be collected.
+    case collect(UInt64)
 }
 
 extension MessageQueue<RankOrder> {
@@ -22,7 +24,8 @@ extension MessageQueue<RankOrder> {
                 switch order {
                 case .begin: throw RunnerError.outOfStep
                 case .register(let image, let id): try runner.register(image, as: id)
-                case .step(let bytes): _ = try runner.collect(runner.launch(StepPlan(decoding: bytes)))
+                case .step(let bytes): _ = try runner.launch(StepPlan(decoding: bytes))
+                case .collect(let index): _ = try runner.collect(StepTicket(index: index))
                 }
             } catch let error as RunnerError where error.isCommon {
                 // The plan is at fault, and the lead rank has found the same: its engine deals with it.

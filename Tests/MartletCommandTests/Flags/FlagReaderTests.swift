@@ -107,7 +107,10 @@ import Testing
     @Test func shortNames() throws {
         #expect(try settings("m -tp 1 -pp 1 -dp 1 -q gguf").model.model == "m")
         #expect(try settings("m -tp 2").model.parallel.tensor == 2)
-        #expect(failure(["m", "-pp", "2"]).hasPrefix("--pipeline-parallel-size 2: not built yet: "))
+        #expect(try settings("m -pp 2").model.parallel.pipeline == 2)
+        #expect(try settings("m -pp 2 --pipeline-layer-partition 18,22").model.parallel.layerPartition == [18, 22])
+        #expect(failure(["m", "--pipeline-layer-partition", "18,x"]).contains("is no list of layers such as 18,22"))
+        #expect(failure(["m", "-dp", "2"]).hasPrefix("--data-parallel-size 2: not built yet: "))
         #expect(failure(["m", "-q", "awq"]).contains("GGUF file of the model runs today"))
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import MartletModels
 import Testing
 
 @testable import MartletCommand
@@ -28,6 +29,14 @@ import Testing
         #expect(LoadProgress.bar(1 << 29, of: 1 << 30, width: 4) == "Loading weights [##..] 50% (0.50 of 1.00 GiB)")
         #expect(LoadProgress.bar(3 << 30, of: 1 << 30, width: 4).contains("[####] 100%"))
         #expect(LoadProgress.bar(0, of: 0, width: 4).contains("[....] 0%"))
+    }
+
+    @Test(arguments: [
+        (1, 1, "1 CPU rank"), (2, 1, "2 CPU ranks with tensor parallelism"),
+        (1, 3, "3 CPU ranks with pipeline parallelism"),
+        (2, 3, "6 CPU ranks with tensor parallelism (2) and pipeline parallelism (3)"),
+    ]) func ranks(tensor: Int, pipeline: Int, text: String) {
+        #expect(StartLog.ranks(ParallelSize(tensor: tensor, pipeline: pipeline)) == text)
     }
 
     @Test(arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (302945, "302,945"), (-1234567, "-1,234,567")])

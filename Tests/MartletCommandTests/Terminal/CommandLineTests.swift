@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MartletCore
+import MartletEngine
 import Testing
 
 @testable import MartletCommand
@@ -70,7 +71,16 @@ import Testing
         let row = BenchRow(context: 128, sequences: 2, decoded: 8, prefill: 100.5, decode: 20.25)
         #expect(row.csv == "128,2,8,100.500,20.250")
         #expect(row.csv.split(separator: ",").count == BenchRow.csvHeading.split(separator: ",").count)
-        #expect(row.text.utf8.count == BenchRow.heading.utf8.count)
+        #expect(row.text.utf8.count == BenchRow.heading(isPipeline: false).utf8.count)
         #expect(row.json["decode_tokens_per_second"] == .number(20.25))
+        #expect(row.json["bubble_shares"] == nil)
+        var times = BusyTimes(stageCount: 2)
+        times.note(stage: 0, isBusy: true, now: 0)
+        times.note(stage: 1, isBusy: true, now: 1)
+        times.advance(to: 4)
+        let staged = BenchRow(context: 128, sequences: 2, decoded: 8, prefill: 100.5, decode: 20.25, times: times)
+        #expect(staged.text == row.text + "             75.0%   0.0% 25.0%")
+        #expect(BenchRow.heading(isPipeline: true).hasPrefix(BenchRow.heading(isPipeline: false) + "   all"))
+        #expect(staged.json["all_stages_busy_share"] == .number(0.75))
     }
 }

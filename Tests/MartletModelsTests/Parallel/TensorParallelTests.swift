@@ -11,26 +11,10 @@ import Testing
 @Suite struct TensorParallelTests {
     static let sizes: [(Int, TowerMode)] = [(1, .weights), (2, .weights), (2, .data), (4, .data)]
 
-    private func greedy(_ prompt: Prompt) -> GenerationRequest {
-        var sampling = SamplingParameters()
-        sampling.temperature = 0
-        sampling.maxTokens = 8
-        sampling.ignoresEndOfGeneration = true
-        sampling.logprobCount = 5
-        return GenerationRequest(prompt: prompt, sampling: sampling)
-    }
-
-    private func expectNear(_ found: Outcome, _ expected: Outcome, _ what: String) {
-        #expect(found.tokens.map(\.token) == expected.tokens.map(\.token), "\(what)")
-        for (one, other) in zip(found.tokens, expected.tokens) {
-            let difference = (one.logprob ?? .nan) - (other.logprob ?? .nan)
-            #expect(abs(difference) <= 1e-4, "\(what): \(difference)")
-        }
-    }
-
     /// Text and pictures, in whole prefills and chunks, and after prefix hits.
     @Test(arguments: sizes) func sameTokensAtEverySize(tensor: Int, mode: TowerMode) async throws {
-        let requests = [greedy(try TinyModel.prompt()), greedy(Prompt(tokens: TinyModel.textTokens))]
+        let requests = [.greedy(try TinyModel.prompt()), .greedy(Prompt(tokens: TinyModel.textTokens))]
+            as [GenerationRequest]
         let expected = try await EngineUnderTest().run { engine in
             var outcomes: [Outcome] = []
             for request in requests { outcomes.append(try await engine.complete(request)[0]) }
@@ -61,14 +45,7 @@ import Testing
         for request in requests { alone.append(try await ranked.serve { try await $0.complete(request) }) }
         for chunk in [256, 16] {
             let together = try await ranked.serve(maxBatchedTokens: chunk) { engine in
-                try await withThrowingTaskGroup(of: (Int, [Outcome]).self) { group in
-                    for (index, request) in requests.enumerated() {
-                        group.addTask { (index, try await engine.complete(request)) }
-                    }
-                    var outcomes = [[Outcome]](repeating: [], count: requests.count)
-                    for try await (index, outcome) in group { outcomes[index] = outcome }
-                    return outcomes
-                }
+                try await engine.completeTogether(requests)
             }
             #expect(together == alone, "steps of \(chunk) rows")
         }
@@ -162,7 +139,7 @@ import Testing
         // Other tests' work may hold both cores for a minute.
         configuration.queueTimeoutSeconds = 3600
         let engine = Engine(configuration: configuration, runner: runner)
-        var request = greedy(Prompt(tokens: TinyModel.textTokens))
+        var request = GenerationRequest.greedy(Prompt(tokens: TinyModel.textTokens))
         request.sampling.maxTokens = 64
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await engine.run() }
