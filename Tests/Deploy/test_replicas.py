@@ -7,6 +7,7 @@ half as many rounds.
 import asyncio
 import json
 import os
+import signal
 import statistics
 import time
 
@@ -104,6 +105,32 @@ def test_a_killed_replica(replicas, proxy, kind, requests, width):
     assert tally.waits, "no request was open and not started at any kill: the test shows nothing"
     assert max(tally.ejections) <= EJECTED_SECONDS
     assert max(tally.ends, default=0) <= 5
+
+
+async def freeze_under_load(replicas, proxy, victim):
+    """Stops a replica without ending it and lets it go on once it is out; gives the answers and the seconds until then."""
+    process, name = replicas.servers[victim].process, proxy.NAMES[victim]
+    async with Load(proxy.port, TEXT, 24) as load:
+        await asyncio.sleep(1)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.to_thread(wait_until, lambda: not proxy.is_up(name), "the frozen one out")
+            seconds = time.monotonic() - begun
+            while not any(answer.begun > begun + seconds for answer in load.answers):
+                await asyncio.sleep(0.01)
+        finally:
+            process.send_signal(signal.SIGCONT)
+    return load.answers, seconds
+
+
+def test_a_frozen_replica(replicas, proxy):
+    """It gets nothing more after two checks without an answer; the others serve on; what it held, it answers later."""
+    answers, seconds = asyncio.run(freeze_under_load(replicas, proxy, 1))
+    print(f"\nSIGSTOP: out of rotation after {seconds:.1f} s; {len(answers)} requests, "
+          f"{sum(answer.verdict != 'complete' for answer in answers)} failed")
+    assert seconds <= 10
+    assert {answer.verdict for answer in answers} == {"complete"}
 
 
 async def restart_in_turn(replicas, proxy, requests, width, rounds):
