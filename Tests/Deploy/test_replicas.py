@@ -21,7 +21,7 @@ EJECTED_SECONDS = 3
 
 TEXT = [request(f"question {index % 7}", 150 + 50 * (index % 5), streams=index % 3 > 0) for index in range(35)]
 # Half of them streamed; a 1.5 MB body each.
-PICTURES = [request("look", 100, streams=index % 2 > 0, picture=noise(index)) for index in range(8)]
+PICTURES = [request("look", 400, streams=index % 2 > 0, picture=noise(index)) for index in range(8)]
 
 
 def figures(name, values, unit="s"):
