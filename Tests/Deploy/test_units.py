@@ -89,7 +89,7 @@ SLURMD_NODENAME=first PATH="$FAKES:$PATH" "$@"
 """
 FAKE_SERVER = """#!/usr/bin/env bash
 trap 'kill $!; echo drained >> "$CALLS"; exit 0' TERM
-[ -z "${WAITS:-}" ] || sleep 60 &
+if [ -n "${WAITS:-}" ]; then sleep 60 & else true & fi
 echo "martlet $*" >> "$CALLS"
 wait $!
 exit "${STATUS:-0}"
