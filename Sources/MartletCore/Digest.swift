@@ -13,6 +13,11 @@ package struct Digest: Hashable, Sendable, CustomStringConvertible {
 
     fileprivate init(words: SIMD4<UInt64>) { self.words = words }
 
+    /// The words as they stand in memory when `bytes` do.
+    fileprivate var bigEndianWords: SIMD4<UInt64> {
+        SIMD4(words.x.bigEndian, words.y.bigEndian, words.z.bigEndian, words.w.bigEndian)
+    }
+
     /// The 32 bytes, in the order of FIPS 180-4.
     package var bytes: [UInt8] {
         (0..<4).flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: words[word] >> (56 - 8 * UInt64($0))) } }
@@ -40,16 +45,22 @@ package struct DigestHasher {
         martlet_sha256_update(&state, base, bytes.count)
     }
 
+    /// Absorbs the 32 bytes of `digest`.
+    package mutating func update(_ digest: Digest) {
+        withUnsafeBytes(of: digest.bigEndianWords) { update($0) }
+    }
+
     /// Absorbs the little-endian bytes of `value`.
     package mutating func update(_ value: some FixedWidthInteger) {
         withUnsafeBytes(of: value.littleEndian) { update($0) }
     }
 
     package mutating func finish() -> Digest {
-        var out = [UInt8](repeating: 0, count: 32)
-        martlet_sha256_finish(&state, &out)
         var words = SIMD4<UInt64>()
-        for (index, byte) in out.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
-        return Digest(words: words)
+        withUnsafeMutableBytes(of: &words) { bytes in
+            guard let base = bytes.baseAddress else { return }
+            martlet_sha256_finish(&state, base.assumingMemoryBound(to: UInt8.self))
+        }
+        return Digest(words: Digest(words: words).bigEndianWords)
     }
 }

@@ -19,13 +19,30 @@ package struct BlockKey: Hashable, Sendable {
     /// The key of a block that holds `tokens` from position `start` on.
     package init(parent: BlockKey, tokens: ArraySlice<TokenID>, start: Int, images: [SequenceImage]) {
         var hasher = DigestHasher()
-        hasher.update(parent.digest.bytes)
+        hasher.update(parent.digest)
         hasher.update(UInt64(tokens.count))
         tokens.withUnsafeBytes { hasher.update($0) }
         for image in images where image.tokenRange.overlaps(start..<(start + tokens.count)) {
-            hasher.update(image.hash.bytes)
+            hasher.update(image.hash)
             hasher.update(Int64(image.offset - start))
         }
         digest = hasher.finish()
     }
+
+    /// Keys of the full blocks of a prompt, first to last.
+    package static func chain(
+        of prompt: Prompt, blockSize: Int, modelIdentity: String, salt: String
+    ) -> [BlockKey] {
+        let images = prompt.images.map { SequenceImage(image: $0.image, offset: $0.offset, unitCount: 0) }
+        var parent = BlockKey(modelIdentity: modelIdentity, salt: salt)
+        return (0..<prompt.tokens.count / blockSize).map { index in
+            let start = index * blockSize
+            parent = BlockKey(
+                parent: parent, tokens: prompt.tokens[start..<start + blockSize], start: start, images: images)
+            return parent
+        }
+    }
+
+    /// A part of it, for those who only guess by it: different keys may have the same.
+    package var shortHash: UInt64 { digest.words.x }
 }

@@ -16,6 +16,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     private nonisolated let streams = OpenStreams()
     private var tickets: [StepTicket] = []
     private var seeds: SeedSource
+    private let index: Int
     private var nextRequest: UInt64 = 1
     private var failuresInARow = 0
     private var isDraining = false
@@ -26,11 +27,13 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     /// Steps that may fail one after the other before the engine gives up.
     private static var failureLimit: Int { 3 }
 
-    /// Nothing moves before `run`. `silence`: how long it may go without a tick, to `health`.
+    /// Nothing moves before `run`. `silence`: how long it may go without a tick, to `health`. `index`: its place in a
+    /// group.
     package init(
         configuration: EngineConfiguration, runner: sending Runner, seeds: SeedSource = .random(),
-        clock: EngineClock = .monotonic(), silence: SilenceLimits = SilenceLimits()
+        clock: EngineClock = .monotonic(), silence: SilenceLimits = SilenceLimits(), index: Int = 0
     ) {
+        self.index = index
         executor = EngineExecutor()
         progress = runner.progress
         watch = HealthWatch(progress: runner.progress, limits: silence, now: clock.now())
@@ -66,7 +69,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
     package func submit(_ request: GenerationRequest) async throws(EngineError) -> Generation {
         if let reason = watch.deathReason { throw .dead(reason: reason) }
         if isDraining { throw .draining }
-        let id = RequestID(value: nextRequest)
+        let id = RequestID(engine: index, number: nextRequest)
         let seed = request.sampling.seed ?? seeds.next()
         try scheduler.add(
             request, id: id, visionUnits: request.prompt.images.map { runner.visionUnitCount(of: $0.image) },
@@ -78,7 +81,7 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
         ) { [weak self] in
             Task { await self?.cancel(id) }
         }
-        streams.open(id, sink: sink, choiceCount: choiceCount)
+        streams.open(id, sink: sink, choiceCount: choiceCount, observer: request.observer)
         wake()
         return Generation(id: id, events: events)
     }

@@ -57,3 +57,41 @@ package struct EngineHistograms: Sendable, Equatable {
 
     package init() {}
 }
+
+// MARK: - Several engines
+
+extension EngineStatistics {
+    /// Of all engines together.
+    package init(total engines: [EngineStatistics]) {
+        self.init()
+        for (index, engine) in engines.enumerated() {
+            for field in Self.gauges { self[keyPath: field] += engine[keyPath: field] }
+            for field in Self.counters { self[keyPath: field] += engine[keyPath: field] }
+            for field in EngineHistograms.all { histograms[keyPath: field].add(engine.histograms[keyPath: field]) }
+            blockSize = engine.blockSize
+            forwardSeconds += engine.forwardSeconds
+            if index == 0 { speculation = engine.speculation } else { speculation?.add(engine.speculation) }
+        }
+    }
+
+    private static var gauges: [WritableKeyPath<Self, Int>] {
+        [\.runningCount, \.waitingCount, \.blockCount, \.usedBlockCount, \.cachedBlockCount]
+    }
+
+    private static var counters: [WritableKeyPath<Self, UInt64>] {
+        [
+            \.prefixQueriedTokens, \.prefixHitTokens, \.aheadTokens, \.aheadHitTokens, \.encoderQueries, \.encoderHits,
+            \.encodedImageTokens, \.preemptions, \.promptTokens, \.generatedTokens, \.steps, \.rejectedRequests,
+            \.finishedStop, \.finishedLength, \.finishedCancelled, \.finishedError, \.integrityFailures,
+        ]
+    }
+}
+
+extension EngineHistograms {
+    fileprivate static var all: [WritableKeyPath<Self, Histogram>] {
+        [
+            \.timeToFirstToken, \.interTokenLatency, \.timePerOutputToken, \.endToEnd, \.queueTime, \.inferenceTime,
+            \.prefillTime, \.decodeTime, \.iterationTokens, \.promptTokens, \.generatedTokens, \.requestPreemptions,
+        ]
+    }
+}

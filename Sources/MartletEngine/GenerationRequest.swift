@@ -4,6 +4,11 @@ import MartletCore
 package struct RequestID: Hashable, Sendable, CustomStringConvertible {
     package let value: UInt64
     package init(value: UInt64) { self.value = value }
+
+    /// The `number`-th of engine `engine` of a group: no two engines give the same.
+    package init(engine: Int, number: UInt64) { value = UInt64(engine) << 48 | number }
+    package var engine: Int { Int(value >> 48) }
+
     package var description: String { "\(value)" }
 }
 
@@ -17,11 +22,22 @@ package struct GenerationRequest: Sendable {
     package var cacheSalt = ""
     /// Where its events are read; nil = anywhere, each wakes its reader.
     package var route: (any EventRoute)?
+    /// Keys of the prompt's first full blocks, in the engine's size, where they are known already.
+    package var blockKeys: [BlockKey] = []
+    /// Called as it goes on, never for long; the last time with `.ended`.
+    package var observer: (@Sendable (RequestMilestone) -> Void)?
 
     package init(prompt: Prompt, sampling: SamplingParameters) {
         self.prompt = prompt
         self.sampling = sampling
     }
+}
+
+/// What whoever shares requests out over engines counts by. Every request that was taken ends once.
+package enum RequestMilestone: Sendable {
+    /// Its first token is there.
+    case prefilled
+    case ended
 }
 
 /// What comes back, in order: one `started`, then for each choice `tokens`… and one `finished`.
@@ -54,12 +70,19 @@ package protocol GenerationEngine: Sendable {
     func prefillAhead(_ tokens: [TokenID], cacheSalt: String) async
     /// Unknown ids are ignored: the request may just have ended.
     func cancel(_ id: RequestID) async
+    /// Of all engines together.
     func statistics() async -> EngineStatistics
+    /// Of each engine.
+    func statisticsByEngine() async -> [EngineStatistics]
     /// From now on `submit` throws `.draining`; returns when nothing runs or after `timeout`, when what still runs is
     /// ended with an error.
     func drain(timeout: Duration) async
     /// Steps move, or there is nothing to do (D4). Never waits for the engine's thread.
     nonisolated func health() -> EngineHealth
+}
+
+extension GenerationEngine {
+    package func statisticsByEngine() async -> [EngineStatistics] { [await statistics()] }
 }
 
 package enum EngineHealth: Sendable, Equatable {

@@ -18,6 +18,13 @@ package struct Histogram: Sendable, Equatable {
         sum += value
     }
 
+    /// Adds the observations of `other`, which has the same bounds.
+    package mutating func add(_ other: Histogram) {
+        precondition(bounds == other.bounds, "other buckets")
+        for index in counts.indices { counts[index] += other.counts[index] }
+        sum += other.sum
+    }
+
     package static let firstToken: [Double] = [
         0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640,
         2560,

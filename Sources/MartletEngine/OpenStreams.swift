@@ -6,14 +6,25 @@ import Synchronization
 final class OpenStreams: Sendable {
     private struct Reader {
         let sink: EventSink
+        let observer: (@Sendable (RequestMilestone) -> Void)?
         /// Choices that have not finished.
         var unfinished: Set<Int>
+        var isPrefilled = false
+    }
+
+    /// An event, and what it means to who counts requests.
+    private struct Delivery {
+        let event: GenerationEvent
+        let reader: Reader
+        let milestones: [RequestMilestone]
     }
 
     private let readers = Mutex<[RequestID: Reader]>([:])
 
-    func open(_ id: RequestID, sink: EventSink, choiceCount: Int) {
-        readers.withLock { $0[id] = Reader(sink: sink, unfinished: Set(0..<choiceCount)) }
+    func open(
+        _ id: RequestID, sink: EventSink, choiceCount: Int, observer: (@Sendable (RequestMilestone) -> Void)?
+    ) {
+        readers.withLock { $0[id] = Reader(sink: sink, observer: observer, unfinished: Set(0..<choiceCount)) }
     }
 
     /// Notes `actions`, and puts what readers are to be told of them into `outbox`.
@@ -23,17 +34,26 @@ final class OpenStreams: Sendable {
             actions.compactMap { action in Self.take(action, from: &readers) }
         }
         for delivery in deliveries {
-            outbox.put(delivery.event, unfinishedCount: delivery.unfinishedCount, for: delivery.sink)
+            let reader = delivery.reader
+            outbox.put(delivery.event, unfinishedCount: reader.unfinished.count, for: reader.sink)
+            for milestone in delivery.milestones { reader.observer?(milestone) }
         }
     }
 
-    private static func take(
-        _ action: EngineAction, from readers: inout [RequestID: Reader]
-    ) -> (event: GenerationEvent, unfinishedCount: Int, sink: EventSink)? {
+    private static func take(_ action: EngineAction, from readers: inout [RequestID: Reader]) -> Delivery? {
         guard var reader = readers[action.request] else { return nil }
-        if case .finished(let choice, _, _, _) = action.event { reader.unfinished.remove(choice) }
+        var milestones: [RequestMilestone] = []
+        switch action.event {
+        case .started: break
+        case .tokens:
+            if !reader.isPrefilled { milestones = [.prefilled] }
+            reader.isPrefilled = true
+        case .finished(let choice, _, _, _):
+            reader.unfinished.remove(choice)
+            if reader.unfinished.isEmpty { milestones = [.ended] }
+        }
         readers[action.request] = reader.unfinished.isEmpty ? nil : reader
-        return (action.event, reader.unfinished.count, reader.sink)
+        return Delivery(event: action.event, reader: reader, milestones: milestones)
     }
 
     /// Ends every open stream with an error, from any thread, and forgets it: what comes later is not delivered.
@@ -51,5 +71,6 @@ final class OpenStreams: Sendable {
             }
         }
         outbox.post()
+        for reader in left { reader.observer?(.ended) }
     }
 }

@@ -15,4 +15,15 @@ package struct SpeculationStatistics: Sendable, Equatable {
         acceptedTokens += UInt64(accepted)
         for position in acceptedByPosition.indices.prefix(accepted) { acceptedByPosition[position] += 1 }
     }
+
+    /// Adds the figures of another engine with the same configuration.
+    package mutating func add(_ other: SpeculationStatistics?) {
+        guard let other else { return }
+        drafts += other.drafts
+        guessedTokens += other.guessedTokens
+        acceptedTokens += other.acceptedTokens
+        for (position, count) in other.acceptedByPosition.enumerated() where position < acceptedByPosition.count {
+            acceptedByPosition[position] += count
+        }
+    }
 }

@@ -64,6 +64,7 @@ package final class TokenSequence {
         self.tokenLimit = tokenLimit
         self.hasLookahead = hasLookahead
         tokens = request.prompt.tokens
+        keys = request.blockKeys
         promptCount = request.prompt.tokens.count
         proposer = speculation.map(NgramProposer.init)
         sampling = request.sampling

@@ -120,6 +120,36 @@ import Testing
         #expect(page.types["vllm:request_success_created"] == "gauge")
     }
 
+    /// Every engine's own figures under its own label, in all families of the engine.
+    @Test func labelsEveryEngine() async throws {
+        var one = EngineStatistics(), two = EngineStatistics()
+        (one.runningCount, two.runningCount) = (1, 2)
+        (one.generatedTokens, two.generatedTokens) = (10, 20)
+        two.blockCount = 4
+        two.usedBlockCount = 3
+        two.histograms.queueTime.observe(0.4)
+        let engine = ScriptedEngine(saying: "Y")
+        engine.set(one, two)
+        let server = try ServerUnderTest(engine)
+        _ = try await server.chat("\"max_tokens\":7")
+        let page = Page(try await server.send(.get, "/metrics").text)
+        #expect(page.faults == [])
+        func value(_ name: String, _ engine: Int, _ more: String = "") -> Double? {
+            page.samples["\(name){model_name=\"autoglm-phone-9b\",engine=\"\(engine)\"\(more)}"]
+        }
+        #expect([0, 1].map { value("vllm:num_requests_running", $0) } == [1, 2])
+        #expect([0, 1].map { value("vllm:generation_tokens_total", $0) } == [10, 20])
+        #expect([0, 1].map { value("vllm:kv_cache_usage_perc", $0) } == [0, 0.75])
+        #expect([0, 1].map { value("vllm:request_queue_time_seconds_count", $0) } == [0, 1])
+        #expect([0, 1].map { value("vllm:request_params_max_tokens_sum", $0) } == [7, 0])
+        #expect([0, 1].map { value("vllm:request_success_total", $0, ",finished_reason=\"stop\"") } == [0, 0])
+        // Every family that has one engine's sample has the other's.
+        for key in page.samples.keys where key.contains("engine=\"0\"") && !key.hasPrefix("vllm:cache_config_info") {
+            #expect(page.samples[key.replacing("engine=\"0\"", with: "engine=\"1\"")] != nil, "\(key)")
+        }
+        #expect(page.samples.keys.count { $0.hasPrefix("vllm:cache_config_info{") } == 2)
+    }
+
     @Test func tellsOfGuessesWhereThereAreAny() async throws {
         let without = try await page()
         #expect(!without.types.keys.contains { $0.contains("spec_decode") })

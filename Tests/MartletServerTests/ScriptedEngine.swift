@@ -19,7 +19,7 @@ final class ScriptedEngine: GenerationEngine {
         var ahead: [(tokens: [TokenID], cacheSalt: String)] = []
         var cancelled: Set<RequestID> = []
         var playing: [RequestID: Task<Void, Never>] = [:]
-        var statistics = EngineStatistics()
+        var statistics = [EngineStatistics()]
         var health = EngineHealth.alive
         var drainCount = 0
     }
@@ -53,7 +53,8 @@ final class ScriptedEngine: GenerationEngine {
     var ahead: [(tokens: [TokenID], cacheSalt: String)] { state.withLock { $0.ahead } }
     var drainCount: Int { state.withLock { $0.drainCount } }
     func set(_ health: EngineHealth) { state.withLock { $0.health = health } }
-    func set(_ statistics: EngineStatistics) { state.withLock { $0.statistics = statistics } }
+    /// One for each engine of a group.
+    func set(_ statistics: EngineStatistics...) { state.withLock { $0.statistics = statistics } }
 
     /// Waits up to five seconds for `count` cancelled requests.
     func sawCancels(_ count: Int) async -> Bool {
@@ -100,7 +101,8 @@ final class ScriptedEngine: GenerationEngine {
         }
     }
 
-    func statistics() async -> EngineStatistics { state.withLock { $0.statistics } }
+    func statistics() async -> EngineStatistics { EngineStatistics(total: await statisticsByEngine()) }
+    func statisticsByEngine() async -> [EngineStatistics] { state.withLock { $0.statistics } }
 
     func drain(timeout: Duration) async {
         state.withLock { $0.drainCount += 1 }

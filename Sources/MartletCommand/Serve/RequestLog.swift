@@ -30,6 +30,7 @@ struct RequestLog: GenerationEngine {
 
     func cancel(_ id: RequestID) async { await engine.cancel(id) }
     func statistics() async -> EngineStatistics { await engine.statistics() }
+    func statisticsByEngine() async -> [EngineStatistics] { await engine.statisticsByEngine() }
     func drain(timeout: Duration) async { await engine.drain(timeout: timeout) }
     nonisolated func health() -> EngineHealth { engine.health() }
 }

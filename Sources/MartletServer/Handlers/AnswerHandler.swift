@@ -66,8 +66,9 @@ struct AnswerHandler: Sendable {
             for prepared in prompts {
                 var request = request(prepared, options: options)
                 request.route = executor
-                generations.append(try await environment.engine.submit(request))
-                environment.metrics.note(request.sampling)
+                let generation = try await environment.engine.submit(request)
+                generations.append(generation)
+                environment.metrics.note(request.sampling, engine: generation.id.engine)
             }
         } catch {
             for generation in generations { await environment.engine.cancel(generation.id) }

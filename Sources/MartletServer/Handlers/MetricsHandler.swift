@@ -7,7 +7,8 @@ struct MetricsHandler: Sendable {
 
     @Sendable func page(_ exchange: Exchange) async throws(APIError) -> Response {
         let page = MetricsPage(
-            model: environment.model, statistics: await environment.engine.statistics(), server: environment.metrics)
+            model: environment.model, engines: await environment.engine.statisticsByEngine(),
+            server: environment.metrics)
         return .text(page.text(), type: PrometheusWriter.contentType)
     }
 }

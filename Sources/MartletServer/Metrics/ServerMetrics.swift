@@ -9,7 +9,16 @@ final class ServerMetrics: Sendable {
         var imageTokens = 0
         /// Images that were shrunk to fit the context.
         var fittedImages = 0
-        /// `n` and `max_tokens` of admitted generations, the latter as clamped.
+        /// By engine, as far as one has taken anything.
+        var asked: [Asked] = []
+
+        func asked(engineCount: Int) -> [Asked] {
+            asked + [Asked](repeating: Asked(), count: max(0, engineCount - asked.count))
+        }
+    }
+
+    /// `n` and `max_tokens` of admitted generations, the latter as clamped.
+    struct Asked: Sendable, Equatable {
         var choices = Histogram(bounds: [1, 2, 5, 10, 20])
         var maxTokens = Histogram(bounds: Histogram.tokens)
     }
@@ -23,11 +32,12 @@ final class ServerMetrics: Sendable {
 
     var counts: Counts { state.withLock { $0 } }
 
-    /// An admitted generation.
-    func note(_ sampling: SamplingParameters) {
+    /// An admitted generation of engine `engine`.
+    func note(_ sampling: SamplingParameters, engine: Int) {
         state.withLock { counts in
-            counts.choices.observe(Double(sampling.choiceCount))
-            counts.maxTokens.observe(Double(sampling.maxTokens))
+            counts.asked = counts.asked(engineCount: engine + 1)
+            counts.asked[engine].choices.observe(Double(sampling.choiceCount))
+            counts.asked[engine].maxTokens.observe(Double(sampling.maxTokens))
         }
     }
 
