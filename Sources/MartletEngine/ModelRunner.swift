@@ -76,4 +76,10 @@ package struct CostModel: Sendable, Equatable {
         self.pair = pair
         self.visionUnit = visionUnit
     }
+
+    /// Of rows of one sequence from `position` on, beside `step`. Row i attends to position + i + 1 positions.
+    package func seconds(rows: Int, from position: Int) -> Double {
+        let rows = Double(rows)
+        return row * rows + pair * (rows * Double(position) + rows * (rows + 1) / 2)
+    }
 }

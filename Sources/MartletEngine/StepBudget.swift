@@ -109,9 +109,5 @@ package struct StepBudget {
         return fits
     }
 
-    /// Row i attends to position + i + 1 positions.
-    private func seconds(rows: Int, from position: Int) -> Double {
-        let rows = Double(rows)
-        return cost.row * rows + cost.pair * (rows * Double(position) + rows * (rows + 1) / 2)
-    }
+    private func seconds(rows: Int, from position: Int) -> Double { cost.seconds(rows: rows, from: position) }
 }
