@@ -27,6 +27,8 @@ extension CPUBackend {
         private let scaleOffset: Int
         /// From one block of a layer to the next.
         let blockBytes: Int
+        /// Of all layers and blocks.
+        package var byteCount: Int { memory.byteCount }
 
         init(
             layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType

@@ -12,10 +12,11 @@ struct CachePlan {
     /// Bytes left after the weights; nil = unknown.
     let available: Int?
 
-    /// Throws when not even one sequence of the asked length fits.
+    /// Of one copy of the model: copies share the memory evenly. Throws when not even one sequence of the asked length
+    /// fits.
     func limits(vocabularyCount: Int) throws(AssemblyError) -> RunnerLimits {
         let bytesPerBlock = cacheBytesPerToken * options.blockSize
-        let budget = options.cacheBytes ?? available.map { $0 / 4 } ?? 1 << 30
+        let budget = (options.cacheBytes ?? available.map { $0 / 4 } ?? 1 << 30) / options.parallel.data
         let asked = options.maxModelLength.map { min($0, modelLength) }
         let wanted = options.maxRunningSequences * blocks((asked ?? modelLength))
         let blockCount = max(1, min(budget / bytesPerBlock, wanted))

@@ -21,11 +21,11 @@ struct LoadedRank {
         let processors: [Int]
     }
 
-    /// Reads the weights. `communicator`: of all ranks of the copy. `loaded`: bytes of the files, as they become
-    /// weights. Throws `WeightError`, `MemoryError`.
+    /// Takes the weights from `weights`, where the first copy's rank reads them. `communicator`: of all ranks of the copy.
+    /// `loaded`: bytes of the files, as they become weights. Throws `WeightError`, `MemoryError`.
     init(
         _ files: ModelFiles, options: ModelOptions, place: Place, communicator: any Communicator,
-        loaded: @escaping (Int) -> Void
+        weights: SharedWeights, loaded: @escaping (Int) -> Void
     ) throws {
         backend = try CPUBackend(
             threads: place.threads, activations: options.activations, copiesPanels: options.copiesPanels,
@@ -36,15 +36,20 @@ struct LoadedRank {
             backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization,
             shard: place.shard, loaded: loaded)
         let configuration = files.configuration
+        let part = try weights.part(of: place.shard) {
+            SharedWeights.Part(
+                decoder: try DecoderWeights(loader, configuration.decoder),
+                vision: try place.shard.tower.map { try VisionWeights(loader, $0.vision) })
+        }
         decoder = try TextDecoder(
-            backend: backend, configuration: configuration.decoder,
-            weights: DecoderWeights(loader, configuration.decoder),
+            backend: backend, configuration: configuration.decoder, weights: part.decoder,
             maxRows: EngineConfiguration.stepRows(
                 maxBatchedTokens: options.maxBatchedTokens, slots: options.maxRunningSequences))
         vision = configuration.vision
-        tower = try place.shard.tower.map { shard in
-            let weights = try VisionWeights(loader, shard.vision)
-            return try VisionTower(backend: backend, configuration: shard.vision, weights: weights)
+        tower = try part.vision.flatMap { weights in
+            try place.shard.tower.map {
+                try VisionTower(backend: backend, configuration: $0.vision, weights: weights)
+            }
         }
     }
 

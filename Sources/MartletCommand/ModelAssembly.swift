@@ -6,7 +6,7 @@ import MartletTensor
 import MartletText
 import MartletVision
 
-/// Everything a model's files become: a warm runner for the engine, and the text and image side for the server.
+/// Everything a model's files become: warm runners for the engines, and the text and image side for the server.
 struct ModelAssembly {
     let files: ModelFiles
     let tokenizer: Tokenizer
@@ -19,7 +19,9 @@ struct ModelAssembly {
     let parallel: ParallelSize
     /// Of all ranks.
     let threadCount: Int
-    /// When the stages of a pipeline are busy.
+    /// As the warm-up found it.
+    let cost: CostModel
+    /// When the stages of a pipeline are busy; of the first copy.
     let trace: PipelineTrace?
 
     /// Says what is being done, for logs and the progress bar.
@@ -30,11 +32,11 @@ struct ModelAssembly {
         case warm(seconds: Double)
     }
 
-    /// Loads the model. Throws `ModelError`, `ParallelError`, `WeightError`, `CommunicatorError`, `TokenizerError`,
-    /// `TemplateError`, `ImageError` or `AssemblyError`; all name the file or the flag.
+    /// Loads the model: a runner for each copy. Throws `ModelError`, `ParallelError`, `WeightError`, `CommunicatorError`,
+    /// `TokenizerError`, `TemplateError`, `ImageError` or `AssemblyError`; all name the file or the flag.
     static func load(
         _ options: ModelOptions, environment: [String: String], report: @escaping @Sendable (Event) -> Void
-    ) throws -> sending (ModelAssembly, GroupRunner<DecoderRunner<CPUBackend>>) {
+    ) throws -> sending (ModelAssembly, [GroupRunner<DecoderRunner<CPUBackend>>]) {
         let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
         report(.opened(files))
         let text = try ModelText(files, options: options, environment: environment)
@@ -53,7 +55,7 @@ struct ModelAssembly {
         }
 
         let cacheBytesPerToken = ranks.layout.cacheBytesPerToken(cacheType)
-        let (runner, threadCount, trace) = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
+        let copies = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
             let found = try CachePlan(
                 options: options, cacheBytesPerToken: cacheBytesPerToken,
                 modelLength: files.configuration.decoder.maxPositions,
@@ -66,14 +68,15 @@ struct ModelAssembly {
             report(.sized(found, cacheBytes: found.blockCount * found.blockSize * cacheBytesPerToken))
             return found
         }
+        let runners = copies.map(\.runner)
         let start = ContinuousClock.now
-        try runner.warmUp { (ContinuousClock.now - start).seconds }
+        for runner in runners { try runner.warmUp { (ContinuousClock.now - start).seconds } }
         report(.warm(seconds: (ContinuousClock.now - start).seconds))
         let assembly = ModelAssembly(
-            files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: runner.limits,
+            files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: runners[0].limits,
             endTokens: text.endTokens, footprint: footprint, cacheType: cacheType, parallel: options.parallel,
-            threadCount: threadCount, trace: trace)
-        return (assembly, runner)
+            threadCount: copies.reduce(0) { $0 + $1.threadCount }, cost: runners[0].costModel, trace: copies[0].trace)
+        return (assembly, runners)
     }
 
     /// The cache keeps the weights' precision; for quantised weights, half precision.

@@ -5,7 +5,8 @@ import MartletParallel
 import MartletTensor
 import Synchronization
 
-/// Loads a model's ranks, all at once: the lead rank on the thread that asks, the others on threads of their own.
+/// Loads a model's ranks, those of a copy all at once: the lead rank on the thread that asks, the others on threads of
+/// their own. Copies come one after the other and share the weights of the first.
 struct RankAssembly {
     let files: ModelFiles
     let options: ModelOptions
@@ -13,7 +14,7 @@ struct RankAssembly {
     let footprint: ModelFootprint
     let cacheType: DType
 
-    /// All ranks as the engine sees them. `trace`: of the stages of a pipeline.
+    /// All ranks of a copy as its engine sees them. `trace`: of the stages of a pipeline.
     typealias Ranks = (runner: GroupRunner<DecoderRunner<CPUBackend>>, threadCount: Int, trace: PipelineTrace?)
 
     /// The layout that the options ask for. Throws `ParallelError`, naming sizes that work.
@@ -43,16 +44,30 @@ struct RankAssembly {
         ).weightBytes
     }
 
-    /// `sized` says what the caches may hold, once the weights of every rank are loaded. Throws what loading any rank
-    /// throws, `CommunicatorError` with its words where it was not the lead's.
+    /// A runner of each copy. `sized` says what the caches of one may hold, once the weights of every rank are loaded.
+    /// Throws what loading any rank throws, `CommunicatorError` with its words where it was not the lead's.
     func load(
         progress: @escaping @Sendable (_ bytes: Int, _ total: Int) -> Void, sized: () throws -> RunnerLimits
+    ) throws -> [Ranks] {
+        let count = LoadCount(total: fileBytes, show: progress), weights = SharedWeights()
+        var limits: RunnerLimits?
+        return try (0..<layout.size.data).map { copy in
+            try load(copy: copy, weights: weights, count: count) {
+                let found = try limits ?? sized()
+                limits = found
+                return found
+            }
+        }
+    }
+
+    private func load(
+        copy: Int, weights: SharedWeights, count: LoadCount, sized: () throws -> RunnerLimits
     ) throws -> Ranks {
-        let places = places()
-        let count = LoadCount(total: fileBytes, show: progress)
+        let places = places(ofCopy: copy)
         guard places.count > 1 else {
             let rank = try LoadedRank(
-                files, options: options, place: places[0], communicator: SoleCommunicator(), loaded: count.add)
+                files, options: options, place: places[0], communicator: SoleCommunicator(), weights: weights,
+                loaded: count.add)
             let runner = try rank.runner(
                 limits: sized(), cacheType: cacheType, footprint: footprint, progress: StepProgress())
             return (GroupRunner(lead: runner), rank.backend.pool.threadCount, nil)
@@ -66,14 +81,15 @@ struct RankAssembly {
         let followers = (1..<places.count).map { rank in
             let shard = places[rank].shard
             return follower(
-                rank, at: places[rank], of: group, count: count,
+                rank, at: places[rank], of: group, weights: weights, count: count,
                 // Of each stage the first rank reports: the others wait for it in every layer.
                 progress: StepProgress(
                     of: leadProgress, trace: shard.tensorRank == 0 ? trace : nil, stage: shard.stage))
         }
         do {
             let rank = try LoadedRank(
-                files, options: options, place: places[0], communicator: communicator, loaded: count.add)
+                files, options: options, place: places[0], communicator: communicator, weights: weights,
+                loaded: count.add)
             try communicator.barrier()
             let limits = try sized()
             for follower in followers { follower.orders.put(.begin(limits)) }
@@ -88,13 +104,15 @@ struct RankAssembly {
     }
 
     private func follower(
-        _ index: Int, at place: LoadedRank.Place, of group: LocalGroup, count: LoadCount, progress: StepProgress
+        _ index: Int, at place: LoadedRank.Place, of group: LocalGroup, weights: SharedWeights, count: LoadCount,
+        progress: StepProgress
     ) -> FollowerThread {
         let (files, options, cacheType, footprint) = (files, options, cacheType, footprint)
         return FollowerThread(rank: index, group: group, processors: place.processors) { orders in
             let communicator = group.communicator(ofRank: index)
             let rank = try LoadedRank(
-                files, options: options, place: place, communicator: communicator, loaded: count.add)
+                files, options: options, place: place, communicator: communicator, weights: weights,
+                loaded: count.add)
             try communicator.barrier()
             try orders.follow {
                 try rank.runner(limits: $0, cacheType: cacheType, footprint: footprint, progress: progress)
@@ -102,17 +120,18 @@ struct RankAssembly {
         }
     }
 
-    /// Threads and processors are shared out evenly; a rank alone is left where the system puts it. So is the lead
-    /// rank's own thread, which is the engine's: what the others leave is where it goes.
-    private func places() -> [LoadedRank.Place] {
-        let shards = layout.shards
-        guard shards.count > 1 else {
+    /// Threads and processors are shared out evenly over the ranks of all copies; a rank alone is left where the system
+    /// puts it. So is a lead rank's own thread, which is the engine's: what the others leave is where it goes.
+    private func places(ofCopy copy: Int) -> [LoadedRank.Place] {
+        let shards = layout.shards, count = layout.size.rankCount
+        guard count > 1 else {
             return [LoadedRank.Place(shard: shards[0], threads: options.threads, processors: [])]
         }
         let threads = options.threads ?? ThreadPool.defaultThreadCount()
-        let processors = ThreadAffinity.shares(of: ThreadAffinity.processors(), over: shards.count)
-        return shards.enumerated().map { rank, shard in
-            let share = threads * (rank + 1) / shards.count - threads * rank / shards.count
+        let processors = ThreadAffinity.shares(of: ThreadAffinity.processors(), over: count)
+        return shards.enumerated().map { index, shard in
+            let rank = copy * shards.count + index
+            let share = threads * (rank + 1) / count - threads * rank / count
             return LoadedRank.Place(shard: shard, threads: max(1, share), processors: processors[rank])
         }
     }

@@ -19,19 +19,25 @@ package final class EngineGroup<Runner: ModelRunner & SendableMetatype>: Generat
     }
 
     /// - Parameters:
-    ///   - engines: at least one; engine i was made with `index: i`, all of them with `configuration`.
-    ///   - limits: of each.
+    ///   - runners: at least one, with equal limits; each gets an engine with `configuration`, and so limits of its own.
     ///   - seeds: for requests that bring none, so that what they get does not depend on where they go.
+    ///   - silence: how long each may go without a tick, to `health`.
     package init(
-        engines: [Engine<Runner>], configuration: EngineConfiguration, limits: RunnerLimits, seeds: SeedSource = .random()
+        configuration: EngineConfiguration, runners: sending [Runner], seeds: SeedSource = .random(),
+        silence: SilenceLimits = SilenceLimits()
     ) {
-        precondition(!engines.isEmpty, "a group of no engines")
-        self.engines = engines
+        precondition(!runners.isEmpty, "a group of no engines")
         self.configuration = configuration
+        let limits = runners[0].limits
         blockSize = limits.blockSize
         let chooser = ReplicaChooser(
-            replicaCount: engines.count, blockSize: limits.blockSize, keyLimit: limits.blockCount)
+            replicaCount: runners.count, blockSize: limits.blockSize, keyLimit: limits.blockCount)
         state = Mutex(State(chooser: chooser, seeds: seeds))
+        engines = runners.enumerated().map { index, runner in
+            // Nobody else has it: it came with the array, which goes.
+            nonisolated(unsafe) let runner = runner
+            return Engine(configuration: configuration, runner: runner, seeds: seeds, silence: silence, index: index)
+        }
     }
 
     package var engineCount: Int { engines.count }
@@ -108,13 +114,12 @@ package final class EngineGroup<Runner: ModelRunner & SendableMetatype>: Generat
 
     /// Of the worst of them.
     package nonisolated func health() -> EngineHealth {
-        engines.map { $0.health() }.reduce(.alive) { worst, health in
-            switch (worst, health) {
-            case (.dead, _), (_, .alive): worst
-            case (.stalled(let seconds), .stalled(let other)): .stalled(seconds: max(seconds, other))
-            default: health
-            }
-        }
+        engines.map { $0.health() }.max { $0.severity < $1.severity } ?? .alive
+    }
+
+    /// Ends all of them from outside, as `Engine.abandon` does.
+    package nonisolated func abandon(reason: String) {
+        for engine in engines { engine.abandon(reason: reason) }
     }
 
     private func keys(of prompt: Prompt, salt: String) -> [BlockKey] {
@@ -133,6 +138,19 @@ package final class EngineGroup<Runner: ModelRunner & SendableMetatype>: Generat
                 let isPrefilled = state.prefilled.remove(ticket) != nil
                 state.chooser.noteEnded(choice, isPrefilled: isPrefilled)
             }
+        }
+    }
+}
+
+extension EngineHealth {
+    /// Greater is worse: by kind, then by time.
+    fileprivate var severity: (Int, Double) {
+        switch self {
+        case .alive: (0, 0)
+        case .silent(let seconds): (1, seconds)
+        case .stalled(let seconds): (2, seconds)
+        case .lost(let seconds): (3, seconds)
+        case .dead: (4, 0)
         }
     }
 }

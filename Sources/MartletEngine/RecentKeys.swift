@@ -16,8 +16,8 @@ package struct RecentKeys: Sendable {
 
     package func contains(_ key: BlockKey) -> Bool { places[key.shortHash] != nil }
 
-    /// Notes a chain from its end: a key is forgotten before those that it follows, so what is here of a chain is always
-    /// its beginning.
+    /// Notes a chain from its end: a key is forgotten before those that it follows, so what is here of a chain is
+    /// always its beginning.
     package mutating func note(_ chain: [BlockKey]) {
         for key in chain.prefix(limit).reversed() { note(key.shortHash) }
     }

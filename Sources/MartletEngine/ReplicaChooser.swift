@@ -1,9 +1,9 @@
 /// Which of several engines gets a request: a value without clock and thread, which never asks an engine, for that may
 /// be in the middle of a step of a second. What an engine's prefix cache holds it guesses from what it has sent there.
 ///
-/// The replica with the longest prefix of the prompt gets it, unless another is less busy by more tokens than the longer
-/// prefix saves: then the least busy. Busy is counted in tokens that were sent and are not computed yet. Equals take
-/// turns.
+/// The replica with the longest prefix of the prompt gets it, unless another is less busy by more tokens than the
+/// longer prefix saves: then the least busy. Busy is counted in tokens that were sent and are not computed yet. Equals
+/// take turns.
 package struct ReplicaChooser: Sendable {
     /// What a request is to those who compute it.
     package struct Work: Sendable {

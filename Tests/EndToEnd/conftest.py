@@ -29,6 +29,7 @@ CONFIGURATIONS = {
     "no-cache": tiny_arguments("--no-enable-prefix-caching", "--long-prefill-token-threshold", "7"),
     "scalar": tiny_arguments("--isa", "scalar"),
     "two-ranks": tiny_arguments("--tensor-parallel-size", "2"),
+    "two-engines": tiny_arguments("--data-parallel-size", "2", "--data-parallel-size-local", "2"),
     "four-ranks": tiny_arguments("-tp", "4", "--mm-encoder-tp-mode", "data", "--max-num-batched-tokens", "16"),
     "two-stages": tiny_arguments("--pipeline-parallel-size", "2", "--max-num-batched-tokens", "16"),
     "ranks-in-stages": tiny_arguments("-tp", "2", "-pp", "2", "--pipeline-layer-partition", "1,1"),

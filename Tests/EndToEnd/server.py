@@ -83,14 +83,15 @@ class Server:
         return answer.json()["choices"][0]["message"]
 
     def metrics(self):
-        """`/metrics` through Prometheus' own parser: (name, labels without the model's) -> value."""
+        """`/metrics` through Prometheus' own parser: (name, labels without the model's) -> sum over engines."""
         page = self.http.get("/metrics")
         assert page.status_code == 200, page.text
         values = {}
         for family in text_string_to_metric_families(page.text):
             for sample in family.samples:
                 labels = {k: v for k, v in sample.labels.items() if k not in ("model_name", "engine")}
-                values[sample.name, tuple(sorted(labels.items()))] = sample.value
+                key = sample.name, tuple(sorted(labels.items()))
+                values[key] = values.get(key, 0) + sample.value
         return values
 
     def metric(self, name, **labels):

@@ -51,7 +51,7 @@ def ask(server):
 
 @pytest.mark.parametrize("configuration,cached", [
     ("tiny", 32), ("small-chunks", 32), ("single-rows", 32), ("whole-prompts", 32), ("no-cache", 0), ("scalar", 32),
-    ("two-ranks", 32), ("four-ranks", 32), ("two-stages", 32), ("ranks-in-stages", 32),
+    ("two-ranks", 32), ("four-ranks", 32), ("two-stages", 32), ("ranks-in-stages", 32), ("two-engines", 32),
 ])
 def test_two_pictures_and_text(servers, configuration, cached):
     """Whole, in chunks of 16, 7 and 1, twice each, the second time from the prefix cache; bit for bit the same."""

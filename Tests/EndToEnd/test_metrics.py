@@ -1,9 +1,11 @@
 """`/metrics` through Prometheus' own parser, the names that vLLM's dashboards read, and the small routes."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from conftest import client_of
 from server import MODEL
 
 GAUGES = """
@@ -46,6 +48,34 @@ def test_names_and_types(client, tiny):
     for family in families.values():
         if family.name.startswith("vllm:") and family.name != "vllm:cache_config_info":
             assert all(s.labels["model_name"] == MODEL and s.labels["engine"] == "0" for s in family.samples), family
+
+
+def test_every_engine_has_its_label(servers):
+    """Of two engines behind one front both answer; each family has a sample of each, and what they have done adds up."""
+    server = servers["two-engines"]
+    client = client_of(server)
+
+    def ask(index):
+        return client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": f"{index} apples"}], max_tokens=16,
+            extra_body={"ignore_eos": True})
+
+    before = server.metric("vllm:generation_tokens_total")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(16)))
+    server.wait_idle()
+    values = {}
+    for family in text_string_to_metric_families(server.http.get("/metrics").text):
+        engines = {sample.labels.get("engine") for sample in family.samples}
+        if family.name.startswith("vllm:"):
+            assert engines == {"0", "1"}, family
+        for sample in family.samples:
+            values[sample.name, sample.labels.get("engine")] = sample.value
+    made = [values["vllm:generation_tokens_total", engine] for engine in ("0", "1")]
+    assert min(made) > 0
+    assert sum(made) - before == sum(answer.usage.completion_tokens for answer in answers) == 16 * 16
+    assert values["martlet:kv_blocks", "0"] == values["martlet:kv_blocks", "1"] > 0
+    assert "2 engines share the weights" in server.log()
 
 
 def test_strict_syntax(tiny):

@@ -123,12 +123,8 @@ import Testing
     @Test func oneDeathEndsAll() async throws {
         let script = RunnerScript()
         script.directions.collectFault = { _ in RunnerLost(reason: "rank 1 is gone") }
-        let engines = [RunnerScript(), script].enumerated().map { index, script in
-            Engine(
-                configuration: EngineConfiguration(), runner: ScriptedModelRunner(limits: .small(), script: script),
-                index: index)
-        }
-        let group = EngineGroup(engines: engines, configuration: EngineConfiguration(), limits: .small())
+        let runners = [RunnerScript(), script].map { ScriptedModelRunner(limits: .small(), script: $0) }
+        let group = EngineGroup(configuration: EngineConfiguration(), runners: runners)
         #expect(group.health() == .alive)
         let loop = Task { await group.run() }
         let doomed = [
@@ -183,13 +179,9 @@ private func withGroup(
     _ body: (EngineGroup<ScriptedModelRunner>, [RunnerScript]) async throws -> Void
 ) async throws {
     let scripts = (0..<count).map { _ in RunnerScript() }
-    let engines = scripts.enumerated().map { index, script in
-        script.directions.stepTime = stepTime
-        return Engine(
-            configuration: configuration, runner: ScriptedModelRunner(limits: .small(), script: script), index: index)
-    }
-    let group = EngineGroup(
-        engines: engines, configuration: configuration, limits: .small(), seeds: SeedSource(seed: 1))
+    for script in scripts { script.directions.stepTime = stepTime }
+    let runners = scripts.map { ScriptedModelRunner(limits: .small(), script: $0) }
+    let group = EngineGroup(configuration: configuration, runners: runners, seeds: SeedSource(seed: 1))
     let loop = Task { await group.run() }
     do {
         try await body(group, scripts)

@@ -1,3 +1,4 @@
+import MartletCPU
 import MartletCore
 import MartletTensor
 
@@ -36,21 +37,32 @@ final class RecordingBackend<Inner: Backend>: Backend {
     }
 
     func makeActivation(rows: Int, width: Int) throws -> Activation<Storage> {
-        try inner.makeActivation(rows: rows, width: width)
+        let made = try inner.makeActivation(rows: rows, width: width)
+        counter.countActivation(((made.storage as? CPUBackend.Storage)?.count ?? 0) * 4)
+        return made
     }
     func loadMatrix(_ slices: [MatrixSlice], from source: any WeightSource, dtype: DType?) throws -> Matrix {
-        try inner.loadMatrix(slices, from: source, dtype: dtype)
+        counted(try inner.loadMatrix(slices, from: source, dtype: dtype))
     }
     func loadVector(_ slices: [MatrixSlice], from source: any WeightSource) throws -> Vector {
-        try inner.loadVector(slices, from: source)
+        let vector = try inner.loadVector(slices, from: source)
+        counter.countWeights(((vector as? CPUBackend.Vector)?.count ?? 0) * 4)
+        return vector
     }
     func makeMatrix(_ values: [Float], rows: Int, columns: Int) throws -> Matrix {
-        try inner.makeMatrix(values, rows: rows, columns: columns)
+        counted(try inner.makeMatrix(values, rows: rows, columns: columns))
+    }
+    private func counted(_ matrix: Matrix) -> Matrix {
+        counter.countWeights((matrix as? CPUBackend.Matrix)?.byteCount ?? 0)
+        return matrix
     }
     func makeKVCache(layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType) throws
         -> KVCache
     {
-        try inner.makeKVCache(layers: layers, heads: heads, blockCount: blockCount, blockSize: blockSize, dtype: dtype)
+        let cache = try inner.makeKVCache(
+            layers: layers, heads: heads, blockCount: blockCount, blockSize: blockSize, dtype: dtype)
+        counter.countCache((cache as? CPUBackend.KVCache)?.byteCount ?? 0)
+        return cache
     }
     func write(_ values: [Float], to x: Activation<Storage>) { inner.write(values, to: x) }
     func read(_ x: Activation<Storage>) -> [Float] { inner.read(x) }

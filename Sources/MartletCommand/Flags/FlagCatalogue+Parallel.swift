@@ -3,8 +3,8 @@ import MartletModels
 
 extension FlagCatalogue {
     private static let parallelReason =
-        "this version runs tensor parallel ranks and the stages of a pipeline in one process (--tensor-parallel-size, "
-        + "--pipeline-parallel-size). Copies and hosts come next; leave the flag out or give what is the case."
+        "this version runs ranks, stages and engines in one process (--tensor-parallel-size, --pipeline-parallel-size, "
+        + "--data-parallel-size). Hosts come next; leave the flag out or give what is the case."
 
     static let parallelFlags: [ServeFlag] = [
         .honours(
@@ -24,9 +24,12 @@ extension FlagCatalogue {
         ) { (settings, value) throws(UsageError) in
             settings.model.parallel.layerPartition = try LayerCounts.read(value.text)
         },
-        .refuses(
-            "data-parallel-size", "dp", kind: .count(1...1024), means: "Whole copies of the engine", standard: "1",
-            because: parallelReason, harmless: ["1"]),
+        .honours(
+            "data-parallel-size", "dp", kind: .count(1...64),
+            means: "Engines behind one front, each with a queue, a KV cache and threads of its own, on one copy of the "
+                + "weights; a request goes where most of its prompt is cached, within bounds of load",
+            standard: "1"
+        ) { $0.model.parallel.data = $1.count },
         .refuses(
             "data-parallel-rank", "dpn", kind: .count(0...1024), means: "Which copy this is", because: parallelReason,
             harmless: ["0"]),
@@ -34,9 +37,10 @@ extension FlagCatalogue {
         .refuses(
             "data-parallel-rpc-port", "dpp", kind: .count(0...65535), means: "Port where copies meet",
             because: parallelReason),
-        .refuses(
-            "data-parallel-size-local", "dpl", kind: .count(1...1024), means: "Copies on this host",
-            because: parallelReason, harmless: ["1"]),
+        .honours(
+            "data-parallel-size-local", "dpl", kind: .count(1...64),
+            means: "Engines on this host: all of them, so equal to --data-parallel-size", standard: "all"
+        ) { $0.localEngineCount = $1.count },
         .refuses(
             "data-parallel-start-rank", "dpr", kind: .count(0...1024), means: "First copy on this host",
             because: parallelReason, harmless: ["0"]),

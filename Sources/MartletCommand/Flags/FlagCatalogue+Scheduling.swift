@@ -5,25 +5,28 @@ import MartletTensor
 extension FlagCatalogue {
     /// Memory of the KV cache, and who runs when.
     static let schedulingFlags: [ServeFlag] = [
-        .honours("max-num-seqs", kind: .count(1...1024), means: "Sequences that run at once", standard: "16") {
+        .honours(
+            "max-num-seqs", kind: .count(1...1024), means: "Sequences that run at once in an engine", standard: "16"
+        ) {
             $0.model.maxRunningSequences = $1.count
         },
         .honours("max-num-batched-tokens", kind: .count(1...65536), means: "Tokens of one step", standard: "512") {
             $0.model.maxBatchedTokens = $1.count
         },
         .honours(
-            "max-num-queued-reqs", kind: .count(1...1_000_000), means: "Waiting requests, beyond which 503 is answered",
-            standard: "256"
+            "max-num-queued-reqs", kind: .count(1...1_000_000),
+            means: "Waiting requests of an engine; 503 is answered when all engines have as many", standard: "256"
         ) {
             $0.engine.maxWaitingRequests = $1.count
         },
         .honours(
             "max-num-queued-tokens", kind: .count(1...(1 << 40)),
-            means: "Waiting prompt tokens, beyond which 503 is answered",
+            means: "Waiting prompt tokens of an engine, in the same way",
             standard: "4000000"
         ) { $0.engine.maxWaitingTokens = $1.count },
         .honours(
-            "kv-cache-memory-bytes", kind: .count(1...(1 << 50)), means: "Size of the KV cache",
+            "kv-cache-memory-bytes", kind: .count(1...(1 << 50)),
+            means: "Size of the KV cache, of all engines together",
             standard: "a quarter of the free memory"
         ) {
             $0.model.cacheBytes = $1.count

@@ -40,7 +40,7 @@ package struct ServeCommand: AsyncParsableCommand {
         log.with { $0.begin(version: MartletVersion.number) }
         try PortCheck.run(host: settings.server.host, port: settings.server.port)
         if let name = settings.instructionSet { setenv("MARTLET_FORCE_ISA", name, 1) }
-        let (assembly, runner) = try ModelAssembly.load(settings.model, environment: environment) { event in
+        let (assembly, runners) = try ModelAssembly.load(settings.model, environment: environment) { event in
             log.with { $0.show(event) }
         }
         let sampling = try GenerationFile.defaults(
@@ -52,8 +52,8 @@ package struct ServeCommand: AsyncParsableCommand {
         configuration.endTokens = assembly.endTokens
         configuration.modelIdentity = assembly.files.location
         let silence = settings.watchdogSeconds.map { SilenceLimits(exitSeconds: $0) }
-        let engine = Engine(
-            configuration: configuration, runner: runner, seeds: SeedSource(seed: settings.seed),
+        let engine = EngineGroup(
+            configuration: configuration, runners: runners, seeds: SeedSource(seed: settings.seed),
             silence: silence ?? SilenceLimits())
         if let silence {
             WatchdogThread.start(limits: silence, logger: logger) {

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MartletCore
 import MartletEngine
+import MartletModels
 import MartletServer
 import MartletText
 import MartletVision
@@ -20,6 +21,8 @@ struct ServeSettings {
     var seed: UInt64 = 0
     /// Silence of a busy engine after which the process ends; nil = never.
     var watchdogSeconds: Double? = 90
+    /// Engines of this host, where that was asked.
+    var localEngineCount: Int?
     var instructionSet: String?
     var logLevel = Logger.Level.info
     var accessLevel = Logger.Level.info
@@ -82,6 +85,11 @@ struct ServeSettings {
             throw UsageError(
                 "--max-num-batched-tokens \(model.maxBatchedTokens) is below --max-num-seqs "
                     + "\(model.maxRunningSequences): each running sequence needs a token a step.")
+        }
+        if let local = localEngineCount, local != model.parallel.data {
+            throw UsageError(
+                "--data-parallel-size-local \(local): all \(model.parallel.data) engines of --data-parallel-size are in"
+                    + " this process. Leave it out, and start a server on each host.")
         }
         if !engine.enableChunkedPrefill {
             guard let length = model.maxModelLength, length <= model.maxBatchedTokens else {

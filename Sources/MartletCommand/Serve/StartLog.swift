@@ -94,6 +94,12 @@ struct StartLog {
         let threads = assembly.threadCount
         let plural = threads == 1 ? "" : "s"
         logger.info("Model loaded on \(Self.ranks(assembly.parallel)) (\(threads) thread\(plural))")
+        let engines = assembly.parallel.data
+        if engines > 1 {
+            let tokens = assembly.limits.blockCount * assembly.limits.blockSize
+            logger.info(
+                "\(engines) engines share the weights, each with \(Self.grouped(tokens)) tokens of KV cache")
+        }
         if overridden.count > 0 {
             var writer = JSONWriter()
             writer.value(.object(overridden))

@@ -72,6 +72,7 @@ struct BenchCommand: AsyncParsableCommand {
             print(
                 "\(local.assembly.files.name), \(local.assembly.threadCount) threads,",
                 "KV cache \(local.assembly.cacheType.cacheName)")
+            print(local.assembly.cost.text)
             print(BenchRow.heading(isPipeline: local.assembly.trace != nil))
             var rows: [BenchRow] = []
             for length in lengths {
@@ -171,6 +172,15 @@ struct BenchCommand: AsyncParsableCommand {
         guard !sorted.isEmpty else { return 0 }
         let middle = sorted.count / 2
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+    }
+}
+
+extension CostModel {
+    /// What the scheduler goes by, as `martlet plan --simulate` takes it.
+    var text: String {
+        func milliseconds(_ seconds: Double) -> String { String(format: "%.5g", seconds * 1000) }
+        return "cost of a step, a row, its look at a position, a vision unit, in ms: --cost "
+            + [step, row, pair, visionUnit].map(milliseconds).joined(separator: ",")
     }
 }
 

@@ -27,7 +27,7 @@ struct LocalModel: Sendable {
     ) async throws {
         let environment = ProcessInfo.processInfo.environment
         let progress = Guarded(LoadProgress { ConsoleLog.write($0 + "\n") })
-        let (assembly, runner) = try ModelAssembly.load(settings.model, environment: environment) { event in
+        let (assembly, runners) = try ModelAssembly.load(settings.model, environment: environment) { event in
             if case .loaded(let done, let total) = event, !isQuiet {
                 progress.with { $0.show(done, of: total) }
             }
@@ -38,7 +38,8 @@ struct LocalModel: Sendable {
         configuration.modelIdentity = assembly.files.location
         // Whoever asks here is the only one: being turned away helps nobody, however long the machine takes.
         configuration.queueTimeoutSeconds = 86400
-        let engine = Engine(configuration: configuration, runner: runner, seeds: SeedSource(seed: settings.seed))
+        let engine = EngineGroup(
+            configuration: configuration, runners: runners, seeds: SeedSource(seed: settings.seed))
         let defaults = try GenerationFile.defaults(
             choice: settings.generationConfig, own: assembly.files.generationConfig,
             overrides: settings.generationOverrides

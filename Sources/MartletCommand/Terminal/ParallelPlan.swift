@@ -18,7 +18,9 @@ struct ParallelPlan {
     /// Rows of a step.
     let rows: Int
     /// nil: no times.
-    let speeds: DeviceSpeeds?
+    var speeds: DeviceSpeeds?
+    /// Not of devices that are planned.
+    var isThisMachine = false
 
     /// A layout on the devices.
     struct Fit {

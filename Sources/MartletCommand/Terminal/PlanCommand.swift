@@ -15,11 +15,17 @@ struct PlanCommand: ParsableCommand {
             serves with one CPU rank: layouts of several are a plan. Sizes that do not suit the model are refused, with
             those that do.
 
+            With --simulate it sends a load to copies of that layout, in virtual time: the scheduler and the routing are
+            those that serve, and a step takes what --bandwidth and --flops say, or --cost, or what this machine does.
+            A load is a file (docs/simulation.md) or agents:N[:STEPS], phones in tasks of so many steps.
+
             EXAMPLES:
               martlet plan ./AutoGLM-Phone-9B --devices 2x24GiB --max-model-len 4096
               martlet plan ./AutoGLM-Phone-9B --devices 2x24GiB --bandwidth 1008 --link 25
               martlet plan ./AutoGLM-Phone-9B --devices 8x24GiB --tp 2 --pp 2 --dp 2 --quantization int8
               martlet plan model.gguf --bandwidth measure
+              martlet plan ./AutoGLM-Phone-9B --devices 24GiB -q int8 --bandwidth 1008 --flops 165 \
+                --simulate agents:100 --replicas 10 --ttft 2 --tpot 0.1
             """)
 
     @Argument(help: "A directory with config.json, a .gguf file, or a hub name that a local cache has.")
@@ -29,6 +35,7 @@ struct PlanCommand: ParsableCommand {
     @Option(help: "Precision of the KV cache: f16, bf16, f32 or int8; default: as the weights.")
     var kvCacheDtype: String?
     @Option(help: "Rows of a step, for the activations.") var maxNumBatchedTokens = 512
+    @OptionGroup(title: "SIMULATION") var simulation: SimulationArguments
 
     func run() throws {
         let files = try Self.files(of: model, environment: ProcessInfo.processInfo.environment)
@@ -43,8 +50,11 @@ struct PlanCommand: ParsableCommand {
             configuration: configuration, tensors: configuration.tensors(of: files.weights), devices: devices,
             share: try parallel.memoryShare(), size: try parallel.size(over: devices),
             storages: try parallel.storages(for: configuration), length: length, cacheType: cacheType,
-            rows: maxNumBatchedTokens, speeds: try parallel.speeds())
-        print(try plan.text(name: model), terminator: "")
+            rows: maxNumBatchedTokens, speeds: try parallel.speeds(), isThisMachine: parallel.devices == nil)
+        guard let load = try simulation.load() else {
+            return print(try plan.text(name: model), terminator: "")
+        }
+        print(try simulation.plan(plan).run(load, name: model), terminator: "")
     }
 
     private func askedLength() throws -> Int? {

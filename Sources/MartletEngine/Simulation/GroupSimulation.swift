@@ -117,7 +117,10 @@ package struct GroupSimulation {
                 return choice.replica
             } catch {
                 chooser.noteEnded(choice, isPrefilled: false)
-                guard error == .queueFull else { break }
+                guard error == .queueFull else {
+                    report.unfitCount += 1
+                    break
+                }
                 excluded.insert(choice.replica)
             }
         }

@@ -1,7 +1,8 @@
 import DequeModule
 import MartletCore
 
-/// One replica in virtual time: the real scheduler, and in place of a runner the time that its plans would take.
+/// One replica in virtual time: the real scheduler, and in place of a runner the time that its plans would take. The
+/// stages of a pipeline take equal parts of a step's time, and have a step each under way.
 final class SimulatedReplica {
     /// What a runner would know of a slot, as far as time depends on it.
     private struct SlotState {
@@ -31,8 +32,6 @@ final class SimulatedReplica {
     var wake: Double?
 
     init(limits: RunnerLimits, configuration: EngineConfiguration, cost: StepCost) {
-        var limits = limits
-        limits.depth = cost.stageCount
         scheduler = Scheduler(limits: limits, configuration: configuration)
         self.cost = cost
         slots = Array(repeating: nil, count: limits.slotCount)
@@ -58,7 +57,7 @@ final class SimulatedReplica {
             flights.removeFirst()
             actions += scheduler.postprocess(first.result, now: now)
         }
-        if flights.count < cost.stageCount, isFreeFrom <= now, !scheduler.isIdle {
+        if flights.count < scheduler.limits.stageCount, isFreeFrom <= now, !scheduler.isIdle {
             let schedule = scheduler.schedule(now: now, cost: cost.model)
             actions += schedule.actions
             if let step = schedule.step {
@@ -68,7 +67,7 @@ final class SimulatedReplica {
                 actions += scheduler.endAll(message: "The engine could not go on with this request.", now: now)
             }
         }
-        let free = flights.count < cost.stageCount && !flights.isEmpty && isFreeFrom > now ? isFreeFrom : nil
+        let free = flights.count < scheduler.limits.stageCount && !flights.isEmpty && isFreeFrom > now ? isFreeFrom : nil
         wake = [flights.first?.end, free].compactMap(\.self).min()
         return actions
     }
@@ -95,7 +94,7 @@ final class SimulatedReplica {
             slots[Int(decode.slot)]?.length = position + 1
             rows.append(row(decode.slot, answer: answer))
         }
-        let stage = seconds / Double(cost.stageCount)
+        let stage = seconds / Double(scheduler.limits.stageCount)
         let end = max(start + seconds, (flights.last?.end ?? 0) + stage)
         busySeconds += stage
         isFreeFrom = start + stage

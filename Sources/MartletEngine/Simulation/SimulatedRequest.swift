@@ -33,7 +33,8 @@ package struct SimulatedRequest: Sendable, Equatable {
         var tokens: [TokenID] = []
         tokens.reserveCapacity(promptTokens)
         let streams = [
-            (TokenStream(.prefix, prefix), prefixTokens), (TokenStream(.conversation, conversation), conversationTokens),
+            (TokenStream(.prefix, prefix), prefixTokens),
+            (TokenStream(.conversation, conversation), conversationTokens),
             (TokenStream(.picture, 0), imageTokens),
             (TokenStream(.request, number), promptTokens - sharedTokens - imageTokens),
         ]

@@ -15,8 +15,9 @@ package struct SimulationReport: Sendable, Equatable {
     /// Answered to the end; of these, within the target.
     package internal(set) var finishedCount = 0
     package internal(set) var goodCount = 0
-    /// Not taken: too long, or all queues full.
+    /// Not taken; of these, for what they are, and not because all queues were full.
     package internal(set) var refusedCount = 0
+    package internal(set) var unfitCount = 0
     /// Taken, and ended with an error: they waited too long.
     package internal(set) var failedCount = 0
     /// From the first arrival to the last answer.

@@ -4,13 +4,10 @@ package struct StepCost: Sendable, Equatable {
     package var model: CostModel
     /// More for every position that a decode attends to: its keys and values are read for it alone.
     package var cachedPosition: Double
-    /// Stages that a step passes in turn, each as long as the others.
-    package var stageCount: Int
 
-    package init(model: CostModel, cachedPosition: Double = 0, stageCount: Int = 1) {
+    package init(model: CostModel, cachedPosition: Double = 0) {
         self.model = model
         self.cachedPosition = cachedPosition
-        self.stageCount = stageCount
     }
 
     /// Of a decode at `position`, beside the step's own.

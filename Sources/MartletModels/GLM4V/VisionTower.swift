@@ -60,7 +60,7 @@ package final class VisionTower<B: Backend> {
     package func unitCount(patches: Int) -> Int { Self.unitCount(patches: patches, configuration) }
 
     /// The same for who has no tower.
-    static func unitCount(patches: Int, _ configuration: VisionConfiguration) -> Int {
+    package static func unitCount(patches: Int, _ configuration: VisionConfiguration) -> Int {
         stripCount(patches: patches) * (2 + 2 * configuration.depth)
     }
 

@@ -23,7 +23,9 @@ struct MetricsPage {
         return page.text
     }
 
-    private func labels(_ engine: Int) -> PrometheusWriter.Labels { [("model_name", model.name), ("engine", "\(engine)")] }
+    private func labels(_ engine: Int) -> PrometheusWriter.Labels {
+        [("model_name", model.name), ("engine", "\(engine)")]
+    }
 
     /// A value of each engine.
     private func each(_ value: (EngineStatistics) -> Double) -> Samples {

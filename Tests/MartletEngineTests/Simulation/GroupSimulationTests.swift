@@ -147,12 +147,16 @@ import Testing
         #expect(near(read.interToken.maximum - plain.interToken.maximum, 11 * 0.002))
     }
 
-    /// A token passes the stages in turn.
+    /// Two stages have a step each under way: a token takes as long as through one, and there are twice as many.
     @Test func stagesTakeTurns() {
-        let cost = StepCost(model: CostModel(step: 2, row: 0, pair: 0, visionUnit: 0), stageCount: 2)
-        let alone = GroupSimulation.run(setting(cost: cost), [request(4, 4)])
+        var setting = setting(cost: StepCost(model: CostModel(step: 2, row: 0, pair: 0, visionUnit: 0)))
+        (setting.limits.depth, setting.limits.stageCount) = (2, 2)
+        let alone = GroupSimulation.run(setting, [request(4, 4)])
         #expect(near(alone.firstToken.maximum, 2) && near(alone.seconds, 8))
         #expect(near(alone.utilisations[0], 0.5))
+        let two = GroupSimulation.run(setting, [request(4, 4), request(4, 4, at: 1)])
+        #expect(near(two.seconds, 9) && near(two.firstToken.maximum, 2))
+        #expect(near(two.interToken.maximum, 2) && near(two.utilisations[0], 8.0 / 9))
     }
 
     @Test func theTargetIsKeptOrNot() {
@@ -169,6 +173,7 @@ import Testing
         let report = GroupSimulation.run(setting(slots: 1, replicas: 2) { $0.maxWaitingRequests = 1 }, load)
         // Too long; then one runs and one waits at each replica.
         #expect(report.requestCount == 7 && report.refusedCount == 3 && report.finishedCount == 4)
+        #expect(report.unfitCount == 1)
         let late = GroupSimulation.run(
             setting(slots: 1) { $0.queueTimeoutSeconds = 2 }, [request(10, 20), request(10, 1)])
         #expect(late.failedCount == 1 && late.finishedCount == 1)
