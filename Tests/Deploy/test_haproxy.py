@@ -15,11 +15,18 @@ def test_haproxy(tmp_path):
     text = (DEPLOY / "haproxy/haproxy.cfg").read_text()
     status, output = haproxy_says(tmp_path, text)
     assert status == 0 and "WARNING" not in output, output
-    # The choice that its comment offers.
-    text = substituted(text, {"    balance leastconn\n": "", **{
-        f"    #   {line}\n": f"    {line}\n" for line in (
-            "balance source", "hash-type consistent", "hash-balance-factor 150")}})
-    status, output = haproxy_says(tmp_path, text)
+
+
+@pytest.mark.parametrize("left_out,taken", [
+    (["    balance leastconn"], ["balance source", "hash-type consistent", "hash-balance-factor 150"]),
+    ([f"    server replica{number} 127.0.0.1:800{number}" for number in (1, 2, 3)], [
+        "server-template replica 8 martlet-replicas:8000 resolvers cluster init-addr none", "resolvers cluster",
+        "    parse-resolv-conf", "    accepted_payload_size 8192", "    hold valid 2s", "    hold obsolete 2s"]),
+])
+def test_what_its_comments_offer(tmp_path, left_out, taken):
+    """Lines that a person takes instead of others: without their comment signs the configuration is as good."""
+    changes = {f"{line}\n": "" for line in left_out} | {f"#   {line}\n": f"{line}\n" for line in taken}
+    status, output = haproxy_says(tmp_path, substituted((DEPLOY / "haproxy/haproxy.cfg").read_text(), changes))
     assert status == 0 and "WARNING" not in output, output
 
 

@@ -21,7 +21,8 @@ EJECTED_SECONDS = 3
 
 TEXT = [request(f"question {index % 7}", 150 + 50 * (index % 5), streams=index % 3 > 0) for index in range(35)]
 # Half of them streamed; a 1.5 MB body each.
-PICTURES = [request("look", 400, streams=index % 2 > 0, picture=noise(index)) for index in range(8)]
+PICTURES = [
+    request("look", 1000 if index % 2 else 50, streams=index % 2 > 0, picture=noise(index)) for index in range(8)]
 
 
 def figures(name, values, unit="s"):
@@ -74,10 +75,9 @@ async def kill_under_load(replicas, proxy, requests, width, victim, tally):
     """One run: load, a kill once streams run everywhere, more load until the dead one is out, and a moment longer."""
     name = proxy.NAMES[victim]
     async with Load(proxy.port, requests, width) as load:
-        await asyncio.sleep(1)
-        # A replica that holds nothing shows nothing: the kill waits for one that works.
-        deadline = time.monotonic() + 30
-        while int(proxy.servers()[name]["scur"]) < 2:
+        # Some have begun, some wait, and the replica works: before that a kill would show little.
+        deadline = time.monotonic() + 60
+        while len(load.answers) < width or int(proxy.servers()[name]["scur"]) < 2:
             assert time.monotonic() < deadline, "the load does not reach the replica"
             await asyncio.sleep(0.005)
         killed_at = replicas.kill(victim)

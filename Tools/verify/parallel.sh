@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All that must be shown of parallel inference (make verify-parallel): the Swift suites of ranks, stages and replicas, ranks
 # as processes over MPI with their faults, replicas behind HAProxy with theirs, and the figures. Fails when one falls short
-# or did not run. MARTLET_FAULT_RUNS says how often each fault happens (20 unless told).
+# or did not run. MARTLET_FAULT_RUNS says how often each fault happens (20 unless told). Needs 12 GB of memory and disk.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 . Tools/verify/prove.sh
@@ -13,10 +13,12 @@ suites=(
     LocalGroupTests SubgroupTests MPICommunicatorTests LinkFrameTests LinkHandshakeTests RankLinkTests RankOrderCodingTests
     StepPlanCodingTests ParallelLayoutTests ParallelPlanTests RankFootprintTests RankBenchTests TensorParallelTests
     PipelineTests PipelineParallelTests PipelineFaultTests FaultTests HealthWatchTests ReplicaChooserTests EngineGroupTests
-    SimulationTests GroupSimulationTests)
+    DataParallelTests PlannedMemoryTests SimulationTests GroupSimulationTests SimulationPlanTests)
+release="$(swift build -c release --show-bin-path)/martlet"
 prove swift Tools/verify/swift_tests.sh "${suites[@]}"
-prove ranks Tests/Ranks/run.sh
+RANKS_RUNS=$MARTLET_FAULT_RUNS prove ranks Tests/Ranks/run.sh
+prove ranks Tests/Ranks/run.sh "$release" -m full
 prove deploy Tests/Deploy/run.sh
-prove figures python3 Tools/verify/parallel_figures.py "$(swift build -c release --show-bin-path)/martlet" "$MARTLET_SMOLLM2"
+prove figures python3 Tools/verify/parallel_figures.py "$release" "$MARTLET_SMOLLM2"
 
 total verify-parallel
