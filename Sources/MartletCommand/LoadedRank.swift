@@ -21,8 +21,8 @@ struct LoadedRank {
         let processors: [Int]
     }
 
-    /// Takes the weights from `weights`, where the first copy's rank reads them. `communicator`: of all ranks of the copy.
-    /// `loaded`: bytes of the files, as they become weights. Throws `WeightError`, `MemoryError`.
+    /// Takes the weights from `weights`, where the first copy's rank reads them. `communicator`: of all ranks of the
+    /// copy. `loaded`: bytes of the files, as they become weights. Throws `WeightError`, `MemoryError`.
     init(
         _ files: ModelFiles, options: ModelOptions, place: Place, communicator: any Communicator,
         weights: SharedWeights, loaded: @escaping (Int) -> Void

@@ -32,8 +32,9 @@ struct ModelAssembly {
         case warm(seconds: Double)
     }
 
-    /// Loads the model: a runner for each copy. Throws `ModelError`, `ParallelError`, `WeightError`, `CommunicatorError`,
-    /// `TokenizerError`, `TemplateError`, `ImageError` or `AssemblyError`; all name the file or the flag.
+    /// Loads the model: a runner for each copy. Throws `ModelError`, `ParallelError`, `WeightError`,
+    /// `CommunicatorError`, `TokenizerError`, `TemplateError`, `ImageError` or `AssemblyError`; all name the file or
+    /// the flag.
     static func load(
         _ options: ModelOptions, environment: [String: String], report: @escaping @Sendable (Event) -> Void
     ) throws -> sending (ModelAssembly, [GroupRunner<DecoderRunner<CPUBackend>>]) {

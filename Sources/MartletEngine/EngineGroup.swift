@@ -19,7 +19,7 @@ package final class EngineGroup<Runner: ModelRunner & SendableMetatype>: Generat
     }
 
     /// - Parameters:
-    ///   - runners: at least one, with equal limits; each gets an engine with `configuration`, and so limits of its own.
+    ///   - runners: at least one, with equal limits; each gets an engine with all limits of `configuration` to itself.
     ///   - seeds: for requests that bring none, so that what they get does not depend on where they go.
     ///   - silence: how long each may go without a tick, to `health`.
     package init(

@@ -67,8 +67,8 @@ final class SimulatedReplica {
                 actions += scheduler.endAll(message: "The engine could not go on with this request.", now: now)
             }
         }
-        let free = flights.count < scheduler.limits.stageCount && !flights.isEmpty && isFreeFrom > now ? isFreeFrom : nil
-        wake = [flights.first?.end, free].compactMap(\.self).min()
+        let hasRoom = !flights.isEmpty && flights.count < scheduler.limits.stageCount
+        wake = [flights.first?.end, hasRoom && isFreeFrom > now ? isFreeFrom : nil].compactMap(\.self).min()
         return actions
     }
 
