@@ -130,7 +130,8 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     private func embed(_ batch: StepBatch) throws {
         try decoder.embed(batch.tokens)
         for replacement in batch.replacements {
-            guard let source = images.embeddings(of: replacement.image) else { throw RunnerError.unknownImage }
+            // Planned and not there: of this rank alone, for the others have begun.
+            guard let source = images.embeddings(of: replacement.image) else { throw RunnerError.outOfStep }
             decoder.replaceRows(replacement.targets, with: source, replacement.sources)
         }
     }
@@ -207,7 +208,7 @@ package enum RunnerError: Error, Equatable {
     case unknownTicket
     /// Work that does not continue where the state ends.
     case outOfOrder
-    /// This rank's tokens are not rank 0's.
+    /// This rank does not have what the others have.
     case outOfStep
 
     /// Whether every rank that is told the same plan throws it, at the same place.

@@ -51,8 +51,8 @@ package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
         } catch {
             guard !followers.isEmpty else { throw error }
             communicator.breakUp("\(error)")
-            // The engine is being stopped, which is no loss.
-            if error is CancellationError { throw error }
+            // The engine is being stopped, whichever rank noticed first: that is no loss.
+            if progress.isCancelled { throw CancellationError() }
             throw RunnerLost(reason: "\(error)")
         }
     }
