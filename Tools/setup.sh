@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: setup.sh [GROUP...]. Groups: build (unless told otherwise: what building
-# and testing Martlet needs), deploy (what checks and runs Deploy/), ranks (processes over MPI and their network).
+# Installs the Debian packages that are missing: setup.sh [GROUP...]. Groups: build (unless told otherwise: what
+# building and testing Martlet needs), deploy (what checks and runs Deploy/), ranks (processes over MPI, their network).
 set -euo pipefail
 [ $# -gt 0 ] || set -- build
 packages=()

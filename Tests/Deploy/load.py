@@ -45,8 +45,8 @@ def noise(seed, side=612):
 class Answer:
     """One request from its beginning to its end, in seconds of the monotonic clock.
 
-    `verdict`: complete; refused (another status than 200); broken (ended after the head of a 200, with an error event or
-    without an end); unanswered (ended before a head); hung (open when its deadline came).
+    `verdict`: complete; refused (another status than 200); broken (ended after the head of a 200, with an error event
+    or without an end); unanswered (ended before a head); hung (open when its deadline came).
     """
 
     begun: float
@@ -103,8 +103,8 @@ def is_whole(answer):
 
 
 class Load:
-    """`width` clients that ask `requests` in turn until the block ends, each waiting for its answer; all are in `answers`
-    afterwards."""
+    """`width` clients that ask `requests` in turn until the block ends, each waiting for its answer; all are in
+    `answers` afterwards."""
 
     def __init__(self, port, requests, width, deadline=60):
         self.port, self.requests, self.width, self.deadline = port, requests, width, deadline

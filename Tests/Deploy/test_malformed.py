@@ -1,4 +1,4 @@
-"""What is wrong with a request is wrong behind the proxy too: the same status and the same error, direct and through it."""
+"""What is wrong with a request is wrong behind the proxy too: the same status and error, direct and through it."""
 
 import asyncio
 import json
@@ -13,7 +13,8 @@ HELLO = [{"role": "user", "content": "hi"}]
 
 
 def chat(**fields):
-    return post(CHAT, json.dumps({"model": MODEL, "messages": HELLO, "max_tokens": 2, "temperature": 0, **fields}).encode())
+    body = {"model": MODEL, "messages": HELLO, "max_tokens": 2, "temperature": 0, **fields}
+    return post(CHAT, json.dumps(body).encode())
 
 
 def raw(*lines, body=b""):

@@ -124,7 +124,8 @@ def test_times_of_draining_fit():
     # No longer than it takes every node to see that the pod is going.
     ready = container["readinessProbe"]
     assert before >= ready["periodSeconds"] * ready["failureThreshold"]
-    default = int(re.search(r"`--shutdown-timeout X` \|[^|]*\| (\d+) \|", (DEPLOY.parent / "docs/flags.md").read_text())[1])
+    flags = (DEPLOY.parent / "docs/flags.md").read_text()
+    default = int(re.search(r"`--shutdown-timeout X` \|[^|]*\| (\d+) \|", flags)[1])
     for unit in ("martlet.service", "martlet@.service"):
         stop = int(re.search(r"TimeoutStopSec=(\d+)s", (DEPLOY / "systemd" / unit).read_text())[1])
         assert stop >= default + 10

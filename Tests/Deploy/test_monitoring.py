@@ -22,20 +22,22 @@ def test_targets_are_up_and_a_rule_fires_when_one_dies(queueing):
     text = substituted((DEPLOY / "prometheus/prometheus.yml").read_text(), {
         '"localhost:8001", "localhost:8002", "localhost:8003"': places,
         '"localhost:8404"': f'"localhost:{proxy.numbers_port}"'})
-    prometheus = Prometheus(text, {'up{job="martlet"} == 0\n        for: 30s': 'up{job="martlet"} == 0\n        for: 2s'})
+    down = 'up{job="martlet"} == 0\n        for: '
+    prometheus = Prometheus(text, {down + "30s": down + "2s"})
     try:
         def all_up():
             targets = prometheus.targets()
             return len(targets) == 4 and all(target["health"] == "up" for target in targets)
 
         wait_until(all_up, "targets up")
-        wait_until(lambda: prometheus.query('haproxy_backend_active_servers{proxy="martlet"}')[0][1] == 3, "3 in HAProxy")
+        active = 'haproxy_backend_active_servers{proxy="martlet"}'
+        wait_until(lambda: prometheus.query(active)[0][1] == 3, "three in HAProxy")
         assert prometheus.alerts() == set()
         queueing.kill(0)
         wait_until(lambda: "MartletReplicaDown" in prometheus.alerts(), "the alert")
-        down = prometheus.query('ALERTS{alertname="MartletReplicaDown",alertstate="firing"}')
-        assert [labels["instance"] for labels, _ in down] == [f"localhost:{queueing.ports[0]}"]
-        assert prometheus.query('haproxy_backend_active_servers{proxy="martlet"}')[0][1] == 2
+        firing = prometheus.query('ALERTS{alertname="MartletReplicaDown",alertstate="firing"}')
+        assert [labels["instance"] for labels, _ in firing] == [f"localhost:{queueing.ports[0]}"]
+        assert prometheus.query(active)[0][1] == 2
         queueing.bury(0)
         queueing.start(0)
         wait_until(lambda: prometheus.alerts() == set(), "the alert's end")
@@ -54,7 +56,8 @@ def test_the_autoscaler_sees_the_queue_of_each_pod(queueing):
             "          __meta_kubernetes_pod_label_app_kubernetes_io_name: martlet",
             '          __meta_kubernetes_pod_annotation_prometheus_io_scrape: "true"',
             f'          __meta_kubernetes_pod_annotation_prometheus_io_port: "{port}"']
-    lines += ["      - targets: [other]", "        labels:", "          __meta_kubernetes_pod_label_app_kubernetes_io_name: x"]
+    lines += ["      - targets: [other]", "        labels:",
+              "          __meta_kubernetes_pod_label_app_kubernetes_io_name: x"]
     prometheus = Prometheus(kubernetes_targets(*lines))
     rule = adapter_rules()[0]
     query = rule["metricsQuery"].replace("<<.Series>>", "vllm:num_requests_waiting")

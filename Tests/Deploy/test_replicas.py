@@ -25,10 +25,11 @@ PICTURES = [
     request("look", 1000 if index % 2 else 50, streams=index % 2 > 0, picture=noise(index)) for index in range(8)]
 
 
-def figures(name, values, unit="s"):
+def figures(name, values):
     values = list(values)
     if values:
-        print(f"  {name}: median {statistics.median(values):.3f} {unit}, worst {max(values):.3f} {unit}, of {len(values)}")
+        median, worst = statistics.median(values), max(values)
+        print(f"  {name}: median {median:.3f} s, worst {worst:.3f} s, of {len(values)}")
 
 
 class Tally:
@@ -108,7 +109,7 @@ def test_a_killed_replica(replicas, proxy, kind, requests, width):
 
 
 async def freeze_under_load(replicas, proxy, victim):
-    """Stops a replica without ending it and lets it go on once it is out; gives the answers and the seconds until then."""
+    """Stops a replica without ending it, lets it go on once it is out; gives the answers and the seconds until then."""
     process, name = replicas.servers[victim].process, proxy.NAMES[victim]
     async with Load(proxy.port, TEXT, 24) as load:
         await asyncio.sleep(1)

@@ -174,5 +174,6 @@ def test_the_image_has_the_libraries_that_the_server_needs():
     packages = set(re.search(r"--no-install-recommends (.*?) \\", stage)[1].split())
     libraries = re.findall(r"=> (/(?:usr/)?lib/\S*(?:png|jpeg|webp)\S*)", accepted("ldd", os.environ["MARTLET_BINARY"]))
     assert len(libraries) == 3, libraries
-    owners = {accepted("sh", "-c", f"dpkg -S {path} 2>/dev/null || dpkg -S /usr{path}").split(":")[0] for path in libraries}
-    assert {owner.removesuffix("t64") for owner in owners} <= packages, owners
+    for path in libraries:
+        owner = accepted("sh", "-c", f"dpkg -S {path} 2>/dev/null || dpkg -S /usr{path}").split(":")[0]
+        assert owner.removesuffix("t64") in packages, owner

@@ -1,5 +1,5 @@
-"""What was planned, run and passed, for every suite: a test that did not run is a failure, whatever the reason. A suite's
-conftest.py takes these hooks in with `pytest_plugins`; MARTLET_SUITE names it."""
+"""What was planned, run and passed, for every suite: a test that did not run is a failure, whatever the reason.
+A suite's conftest.py takes these hooks in with `pytest_plugins`; MARTLET_SUITE names it."""
 
 import os
 

@@ -4,8 +4,8 @@ one rank of two, and how much of the time two stages are busy together.
 
     parallel_figures.py MARTLET_BINARY SMOLLM2.gguf
 
-Each figure has a limit, or only has to be there where it depends on the machine alone. Ends with "figures: planned N, run
-N, passed N". Standard library only.
+Each figure has a limit, or only has to be there where it depends on the machine alone. Ends with "figures: planned N,
+run N, passed N". Standard library only.
 """
 import json
 import subprocess

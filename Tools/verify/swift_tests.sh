@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Swift tests on the built tree: swift_tests.sh [SUITE...], those suites or, unless told otherwise, every test but the
-# tokenizer's large comparison (Tools/verify/tokenizer.sh). Ends with "swift: planned N, run N, passed N": planned is what
-# `swift test list` names, and one for a suite that it does not name; run and passed what the run reports. A skipped test
-# is one that did not run.
+# Swift tests on the built tree: swift_tests.sh [SUITE...], those suites or, unless told otherwise, every test but
+# the tokenizer's large comparison (Tools/verify/tokenizer.sh). Ends with "swift: planned N, run N, passed N":
+# planned is what `swift test list` names, and one for a suite that it does not name; run and passed what the run
+# reports. A skipped test is one that did not run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 elsewhere=TokenizerVerificationTests
