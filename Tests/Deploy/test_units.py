@@ -107,7 +107,8 @@ def job(folder, arguments=(), **environment):
         (fakes / name).chmod(0o755)
     variables = {
         **os.environ, "PATH": f"{fakes}:{os.environ['PATH']}", "FAKES": str(fakes), "CALLS": str(calls),
-        "SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "MODEL": "/models/m", "TP": "2", "PP": "2", **environment}
+        "SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_CPUS_PER_TASK": "16", "MODEL": "/models/m", "TP": "2",
+        "PP": "2", **environment}
     status, output = outcome("bash", SBATCH, *arguments, env=variables)
     return status, output, calls.read_text().splitlines()
 
@@ -120,7 +121,8 @@ def test_the_job_script():
 def test_what_the_job_runs(tmp_path):
     status, output, calls = job(tmp_path, ["--max-num-seqs", "32", "--served-model-name", "two words"])
     assert status == 0, output
-    assert len(calls) == 2 and calls[0].startswith("srun --mpi=pmix --kill-on-bad-exit=1 --cpu-bind=none bash -c")
+    assert len(calls) == 2 and calls[0].startswith(
+        "srun --mpi=pmix --kill-on-bad-exit=1 --cpus-per-task=16 --cpu-bind=none bash -c")
     assert calls[1] == ("martlet serve /models/m --port 8000 --tensor-parallel-size 2 --pipeline-parallel-size 2 "
                         "--max-num-seqs 32 --served-model-name two words --rank-link-host first")
 
