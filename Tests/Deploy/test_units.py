@@ -151,7 +151,7 @@ def test_a_job_whose_time_is_over_drains_and_stays_away(tmp_path):
     process = subprocess.Popen(["bash", SBATCH], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={
         **os.environ, "PATH": f"{fakes}:{os.environ['PATH']}", "FAKES": str(fakes), "CALLS": str(calls),
         "SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "MODEL": "/models/m", "TP": "2", "PP": "2", "WAITS": "yes"})
-    wait_until(lambda: "martlet serve" in calls.read_text(), "the ranks run")
+    wait_until(lambda: "\nmartlet serve" in calls.read_text(), "the ranks run")
     process.terminate()
     assert process.wait(60) == 0
     assert calls.read_text().splitlines()[-1] == "drained"
