@@ -35,7 +35,7 @@ package struct StepBudget {
     /// has as much to do; but not so little that its rows cost less than the step by itself.
     package mutating func sharePrefill(of outstanding: Int, over stageCount: Int) {
         let share = (outstanding + stageCount - 1) / stageCount
-        let worthwhile = cost.row > 0 ? Int(min(cost.step / cost.row, 1e9).rounded(.up)) : 1
+        let worthwhile = cost.step > 0 ? Int(min(cost.step / cost.row, 1e9).rounded(.up)) : 1
         chunkRowsLeft = max(1, share, worthwhile)
     }
 

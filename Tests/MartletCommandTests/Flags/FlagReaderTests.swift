@@ -110,7 +110,6 @@ import Testing
         #expect(try settings("m -pp 2").model.parallel.pipeline == 2)
         #expect(try settings("m -pp 2 --pipeline-layer-partition 18,22").model.parallel.layerPartition == [18, 22])
         #expect(failure(["m", "--pipeline-layer-partition", "18,x"]).contains("is no list of layers such as 18,22"))
-        #expect(failure(["m", "-dp", "2"]).hasPrefix("--data-parallel-size 2: not built yet: "))
         #expect(failure(["m", "-q", "awq"]).contains("GGUF file of the model runs today"))
     }
 
