@@ -36,10 +36,14 @@ package final class LocalGroup: Sendable {
 
     /// See `Communicator.breakUp`.
     package func breakUp(_ reason: String) {
-        self.reason.withLock { $0 = $0 ?? reason }
+        let first = self.reason.withLock { known in
+            let first = known ?? reason
+            known = first
+            return first
+        }
         entrance.breakUp()
         for mailbox in mailboxes { mailbox.close() }
-        for subgroup in subgroups.withLock({ Array($0.values) }) { subgroup.breakUp(reason) }
+        for subgroup in subgroups.withLock({ Array($0.values) }) { subgroup.breakUp(first) }
     }
 
     /// The same one for each of `ranks`.

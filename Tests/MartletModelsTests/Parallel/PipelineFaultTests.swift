@@ -59,7 +59,7 @@ import Testing
         fault: (rank: Int, launch: Int), count: Int
     ) async throws {
         var ranked = try RankedModel(TinyModel(), tensor: fault.rank > 1 ? 2 : 1, pipeline: 2)
-        ranked.fault = fault
+        ranked.willLaunch = { if $0 == fault.rank, $1 == fault.launch { throw PlantedFault() } }
         let engine = Engine(configuration: EngineConfiguration(), runner: try ranked.runner())
         try await withThrowingTaskGroup(of: Outcome.self) { group in
             for _ in 0..<count {

@@ -14,8 +14,8 @@ struct RankedModel: Sendable {
     let layout: ParallelLayout
     let loadedBytes = LoadedBytes()
     let trace: PipelineTrace
-    /// A rank that follows, and the number of the launch in which it fails.
-    var fault: (rank: Int, launch: Int)?
+    /// Told of every launch of a rank before it begins, by its number; what it throws, the launch throws.
+    var willLaunch: @Sendable (_ rank: Int, _ number: Int) throws -> Void = { _, _ in }
 
     init(
         _ model: TinyModel, tensor: Int = 1, pipeline: Int = 1, layerPartition: [Int]? = nil,
@@ -76,7 +76,9 @@ struct RankedModel: Sendable {
     }
 
     /// A runner over all ranks.
-    func runner(blockCount: Int = 64, slotCount: Int = 32) throws -> GroupRunner<DecoderRunner<CPUBackend>> {
+    func runner(blockCount: Int = 64, slotCount: Int = 32) throws
+        -> GroupRunner<WatchedRunner<DecoderRunner<CPUBackend>>>
+    {
         let group = group
         let (first, backend) = try self.part(0, of: group)
         let progress = first.progress
@@ -84,13 +86,15 @@ struct RankedModel: Sendable {
             FollowerThread(rank: rank, group: group, processors: []) { orders in
                 let (part, backend) = try self.part(rank, of: group, lead: progress)
                 try orders.follow { _ in
-                    FaultyRunner(
-                        try part.runner(backend, blockCount: blockCount, slotCount: slotCount),
-                        failsAt: fault.flatMap { $0.rank == rank ? $0.launch : nil })
+                    WatchedRunner(try part.runner(backend, blockCount: blockCount, slotCount: slotCount)) {
+                        try willLaunch(rank, $0)
+                    }
                 }
             }
         }
-        let lead = try first.runner(backend, blockCount: blockCount, slotCount: slotCount)
+        let lead = WatchedRunner(try first.runner(backend, blockCount: blockCount, slotCount: slotCount)) {
+            try willLaunch(0, $0)
+        }
         for follower in followers { follower.orders.put(.begin(lead.limits)) }
         return GroupRunner(lead: lead, followers: followers, communicator: group.communicator(ofRank: 0))
     }

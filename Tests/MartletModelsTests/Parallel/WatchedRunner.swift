@@ -1,15 +1,16 @@
 import MartletCore
 import MartletEngine
 
-/// Another runner, until it fails.
-final class FaultyRunner<Inner: ModelRunner>: ModelRunner {
+/// Another runner, whose launches are counted and may fail.
+final class WatchedRunner<Inner: ModelRunner>: ModelRunner {
     private let inner: Inner
-    private var launchesLeft: Int?
+    private let willLaunch: (_ number: Int) throws -> Void
+    private var launchCount = 0
 
-    /// `failsAt`: the number of the launch that throws; nil = none.
-    init(_ inner: Inner, failsAt launch: Int?) {
+    /// `willLaunch` is told the number of each launch, 1 being the first; what it throws, the launch throws.
+    init(_ inner: Inner, willLaunch: @escaping (_ number: Int) throws -> Void) {
         self.inner = inner
-        launchesLeft = launch
+        self.willLaunch = willLaunch
     }
 
     var limits: RunnerLimits { inner.limits }
@@ -19,8 +20,8 @@ final class FaultyRunner<Inner: ModelRunner>: ModelRunner {
     func register(_ image: PreparedImage, as id: ImageID) throws { try inner.register(image, as: id) }
 
     func launch(_ plan: StepPlan) throws -> StepTicket {
-        launchesLeft = launchesLeft.map { $0 - 1 }
-        if launchesLeft == 0 { throw PlantedFault() }
+        launchCount += 1
+        try willLaunch(launchCount)
         return try inner.launch(plan)
     }
 
