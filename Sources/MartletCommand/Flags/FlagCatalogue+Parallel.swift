@@ -20,7 +20,7 @@ extension FlagCatalogue {
         ) { $0.model.parallel.pipeline = $1.count },
         .honours(
             "pipeline-layer-partition", means: "Layers of each stage, such as 18,22",
-            standard: "balanced by what a step reads"
+            standard: "balanced by what a row costs"
         ) { (settings, value) throws(UsageError) in
             settings.model.parallel.layerPartition = try LayerCounts.read(value.text)
         },

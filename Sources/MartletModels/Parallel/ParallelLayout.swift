@@ -23,7 +23,7 @@ package struct ParallelLayout: Sendable, Equatable {
             throw ParallelError(flag: flag, value: "\(count)", reason: "it is between 1 and 1024")
         }
         self.size = size
-        stages = try LayerPartition.stages(configuration, tensors: tensors, size: size, storage: storage)
+        stages = try LayerPartition.stages(configuration, tensors: tensors, size: size)
         func cut(_ ranks: Int) throws(TensorCut.Obstacle) -> TensorCut {
             try TensorCut(configuration, tensors: tensors, storage: storage, over: ranks, towerMode: size.towerMode)
         }
@@ -81,10 +81,11 @@ extension Shard {
 
 /// The stack of layers in stages, each of which a batch passes in turn.
 enum LayerPartition {
-    /// As asked; else balanced by the bytes that a step reads, the head's among them on the last stage: the slowest
-    /// stage sets the pace of all. (The embedding gives a row a token, and the tower works for pictures only.)
+    /// As asked; else balanced by the products of a row, with half of the head's on the last stage, since rows of
+    /// prompts do without: the slowest stage sets the pace of all, and under load arithmetic does, not the bytes read.
+    /// (The embedding gives a row a token, and the tower works for pictures only.)
     static func stages(
-        _ configuration: ModelConfiguration, tensors: [TensorInfo], size: ParallelSize, storage: WeightStorage
+        _ configuration: ModelConfiguration, tensors: [TensorInfo], size: ParallelSize
     ) throws(ParallelError) -> [Range<Int>] {
         let layerCount = configuration.decoder.layerCount
         if let counts = size.layerPartition {
@@ -107,23 +108,21 @@ enum LayerPartition {
                 flag: "--pipeline-parallel-size", value: "\(size.pipeline)",
                 reason: "it has \(layerCount) layers", sizes: Array(1...layerCount))
         }
-        return ranges(balanced(configuration, tensors: tensors, over: size.pipeline, storage: storage))
+        return ranges(balanced(configuration, tensors: tensors, over: size.pipeline))
     }
 
     /// Layers are alike, so giving each to the stage with the least work so far is the best there is.
     private static func balanced(
-        _ configuration: ModelConfiguration, tensors: [TensorInfo], over count: Int, storage: WeightStorage
+        _ configuration: ModelConfiguration, tensors: [TensorInfo], over count: Int
     ) -> [Int] {
         let prefix = TensorName.textPrefix + "layers."
         let headName = configuration.decoder.hasTiedHead ? TensorName.embedding : TensorName.head
-        func bytes(_ isCounted: (String) -> Bool) -> Double {
-            tensors.reduce(0) { sum, info in
-                isCounted(info.name) ? sum + Double(storage.type(of: info).byteCount(info.elementCount)) : sum
-            }
+        func products(_ isCounted: (String) -> Bool) -> Double {
+            tensors.reduce(0) { $0 + (isCounted($1.name) ? Double($1.elementCount) : 0) }
         }
-        let layer = max(1, bytes { $0.hasPrefix(prefix) } / Double(configuration.decoder.layerCount))
+        let layer = max(1, products { $0.hasPrefix(prefix) } / Double(configuration.decoder.layerCount))
         var work = [Double](repeating: layer, count: count)
-        work[count - 1] += bytes { $0 == headName }
+        work[count - 1] += products { $0 == headName } / 2
         var counts = [Int](repeating: 1, count: count)
         for _ in count..<configuration.decoder.layerCount {
             let least = work.indices.min { work[$0] < work[$1] } ?? 0
