@@ -29,19 +29,23 @@ package struct BlockKey: Hashable, Sendable {
         digest = hasher.finish()
     }
 
-    /// Keys of the full blocks of a prompt, first to last.
+    /// Keys of the full blocks of a prompt, first to last. `known`: those of its first blocks, as far as they are.
     package static func chain(
-        of prompt: Prompt, blockSize: Int, modelIdentity: String, salt: String
+        of prompt: Prompt, blockSize: Int, modelIdentity: String, salt: String, known: ArraySlice<BlockKey> = []
     ) -> [BlockKey] {
         let images = prompt.images.map { SequenceImage(image: $0.image, offset: $0.offset, unitCount: 0) }
-        var parent = BlockKey(modelIdentity: modelIdentity, salt: salt)
-        return (0..<prompt.tokens.count / blockSize).map { index in
-            let start = index * blockSize
+        var keys = Array(known)
+        var parent = keys.last ?? BlockKey(modelIdentity: modelIdentity, salt: salt)
+        for start in stride(from: keys.count * blockSize, through: prompt.tokens.count - blockSize, by: blockSize) {
             parent = BlockKey(
                 parent: parent, tokens: prompt.tokens[start..<start + blockSize], start: start, images: images)
-            return parent
+            keys.append(parent)
         }
+        return keys
     }
+
+    /// One word of a digest is as good as all for a table; equality compares all.
+    package func hash(into hasher: inout Hasher) { hasher.combine(digest.words.x) }
 
     /// A part of it, for those who only guess by it: different keys may have the same.
     package var shortHash: UInt64 { digest.words.x }

@@ -17,12 +17,12 @@ package struct RecentKeys: Sendable {
     package func contains(_ key: BlockKey) -> Bool { places[key.shortHash] != nil }
 
     /// Notes a chain from its end: a key is forgotten before those that it follows, so what is here of a chain is
-    /// always its beginning.
-    package mutating func note(_ chain: [BlockKey]) {
-        for key in chain.prefix(limit).reversed() { note(key.shortHash) }
+    /// always its beginning. `forgotten` is told of keys, by their short hashes, that had to make room.
+    package mutating func note(_ chain: [BlockKey], forgotten: (UInt64) -> Void = { _ in }) {
+        for key in chain.prefix(limit).reversed() { note(key.shortHash, forgotten) }
     }
 
-    private mutating func note(_ key: UInt64) {
+    private mutating func note(_ key: UInt64, _ forgotten: (UInt64) -> Void) {
         if let place = places[key] {
             unlink(place)
             link(place)
@@ -36,6 +36,7 @@ package struct RecentKeys: Sendable {
         } else {
             let place = oldest
             places[keys[Int(place)]] = nil
+            forgotten(keys[Int(place)])
             keys[Int(place)] = key
             places[key] = place
             unlink(place)

@@ -1,9 +1,9 @@
 /// Which of several engines gets a request: a value without clock and thread, which never asks an engine, for that may
 /// be in the middle of a step of a second. What an engine's prefix cache holds it guesses from what it has sent there.
 ///
-/// The replica with the longest prefix of the prompt gets it, unless another is less busy by more tokens than the
-/// longer prefix saves: then the least busy. Busy is counted in tokens that were sent and are not computed yet. Equals
-/// take turns.
+/// The replica with the longest prefix of the prompt gets it (of several the one that had it last), unless another is
+/// less busy by more tokens than the longer prefix saves: then the least busy. Busy is counted in tokens that were sent
+/// and are not computed yet. Equals take turns.
 package struct ReplicaChooser: Sendable {
     /// What a request is to those who compute it.
     package struct Work: Sendable {
@@ -44,6 +44,9 @@ package struct ReplicaChooser: Sendable {
 
     private let blockSize: Int
     private var replicas: [Replica]
+    /// Who noted a key last, by its short hash, as long as it is remembered there: whoever looks for a prefix asks one
+    /// table, however many replicas there are.
+    private var owners: [UInt64: Int32] = [:]
     /// Who was chosen last.
     private var last: Int
 
@@ -62,11 +65,9 @@ package struct ReplicaChooser: Sendable {
 
     /// Sends `work` to a replica that is none of `excluded` (full, draining, dead); nil if there is no other.
     package mutating func choose(_ work: Work, excluding excluded: Set<Int> = []) -> Choice? {
-        let candidates = excluded.isEmpty ? Array(replicas.indices) : replicas.indices.filter { !excluded.contains($0) }
-        guard let least = leastBusy(of: candidates) else { return nil }
-        let (depth, holders) = longestPrefix(of: work.keys, among: candidates)
+        guard let least = leastBusy(excluding: excluded) else { return nil }
         var (chosen, cached) = (least, prefixLength(of: work.keys, at: least))
-        if depth > cached, let preferred = leastBusy(of: holders) {
+        if let (depth, preferred) = longestPrefix(of: work.keys, excluding: excluded), depth > cached {
             let saved = (depth - cached) * blockSize
             if replicas[preferred].outstandingTokens - replicas[least].outstandingTokens <= saved {
                 (chosen, cached) = (preferred, depth)
@@ -76,7 +77,7 @@ package struct ReplicaChooser: Sendable {
             replica: chosen, promptTokens: max(1, work.promptTokens - cached * blockSize),
             outputTokens: work.outputTokens)
         replicas[chosen].outstandingTokens += choice.promptTokens + choice.outputTokens
-        replicas[chosen].keys.note(work.keys)
+        note(work.keys, at: chosen)
         last = chosen
         return choice
     }
@@ -93,34 +94,40 @@ package struct ReplicaChooser: Sendable {
 
     /// The replica that has the longest prefix of what begins with `keys`, and will have the rest; nil if none has any.
     package mutating func chooseAhead(_ keys: [BlockKey]) -> Int? {
-        let (depth, holders) = longestPrefix(of: keys, among: Array(replicas.indices))
-        guard depth > 0, let chosen = leastBusy(of: holders) else { return nil }
-        replicas[chosen].keys.note(keys)
+        guard let (_, chosen) = longestPrefix(of: keys) else { return nil }
+        note(keys, at: chosen)
         return chosen
     }
 
-    /// Equals take turns, behind who was chosen last.
-    private func leastBusy(of candidates: [Int]) -> Int? {
-        candidates.min { left, right in
-            let (first, second) = (replicas[left].outstandingTokens, replicas[right].outstandingTokens)
-            return first == second ? turn(of: left) < turn(of: right) : first < second
+    private mutating func note(_ keys: [BlockKey], at replica: Int) {
+        replicas[replica].keys.note(keys) { hash in
+            if owners[hash] == Int32(replica) { owners[hash] = nil }
         }
+        for key in keys.prefix(replicas[replica].keys.limit) { owners[key.shortHash] = Int32(replica) }
     }
 
-    private func turn(of replica: Int) -> Int { (replica - last - 1 + replicas.count) % replicas.count }
-
-    /// Blocks of the longest prefix, and who has it. Most replicas are passed over at one look.
-    private func longestPrefix(of keys: [BlockKey], among candidates: [Int]) -> (depth: Int, holders: [Int]) {
-        var depth = 0
-        var holders: [Int] = []
-        for candidate in candidates {
-            if depth > 0, !replicas[candidate].keys.contains(keys[depth - 1]) { continue }
-            var own = depth
-            while own < keys.count, replicas[candidate].keys.contains(keys[own]) { own += 1 }
-            if own > depth { (depth, holders) = (own, []) }
-            holders.append(candidate)
+    /// Equals take turns, behind who was chosen last.
+    private func leastBusy(excluding excluded: Set<Int>) -> Int? {
+        var found: Int?
+        var least = Int.max
+        for step in 1...replicas.count {
+            let candidate = (last + step) % replicas.count
+            if replicas[candidate].outstandingTokens < least, excluded.isEmpty || !excluded.contains(candidate) {
+                (found, least) = (candidate, replicas[candidate].outstandingTokens)
+            }
         }
-        return (depth, holders)
+        return found
+    }
+
+    /// Blocks of the longest prefix that anybody has, and who had it last; nil if nobody has a block.
+    private func longestPrefix(
+        of keys: [BlockKey], excluding excluded: Set<Int> = []
+    ) -> (depth: Int, holder: Int)? {
+        for index in keys.indices.reversed() {
+            guard let owner = owners[keys[index].shortHash].map(Int.init), !excluded.contains(owner) else { continue }
+            return (index + 1, owner)
+        }
+        return nil
     }
 
     private func prefixLength(of keys: [BlockKey], at replica: Int) -> Int {

@@ -9,9 +9,13 @@ import MartletCore
 /// a GPU, few on a CPU. Alone, its steps are a quarter of the target (or twice a step's own cost, where that is more),
 /// the longest that a newcomer finds the engine busy with it. Blocks go back as soon as a request lacks one.
 extension Scheduler {
-    /// Takes a prompt, in place of the oldest if there are too many. False if it is of no use here.
-    package mutating func prefillAhead(_ tokens: [TokenID], cacheSalt: String, now: Double) -> Bool {
-        let request = GenerationRequest(prompt: Prompt(tokens: tokens), sampling: SamplingParameters())
+    /// Takes a prompt, in place of the oldest if there are too many. False if it is of no use here. `blockKeys`: as
+    /// far as they are known.
+    package mutating func prefillAhead(
+        _ tokens: [TokenID], cacheSalt: String, blockKeys: [BlockKey] = [], now: Double
+    ) -> Bool {
+        var request = GenerationRequest(prompt: Prompt(tokens: tokens), sampling: SamplingParameters())
+        request.blockKeys = blockKeys
         guard configuration.enablePrefixCaching, configuration.enableChunkedPrefill, configuration.maxAheadPrompts > 0,
             tokens.count > limits.blockSize, tokens.count <= configuration.maxAheadTokens,
             (try? validate(request)) != nil

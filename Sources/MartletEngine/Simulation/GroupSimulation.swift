@@ -54,6 +54,7 @@ package struct GroupSimulation {
     private var chooser: ReplicaChooser
     private var events = EventQueue<Event>()
     private var live: [UInt64: Live] = [:]
+    private var shared: SharedKeys
     private var lastNumber: UInt64 = 0
     private var report = SimulationReport()
 
@@ -62,6 +63,7 @@ package struct GroupSimulation {
         replicas = (0..<setting.replicaCount).map { _ in
             SimulatedReplica(limits: setting.limits, configuration: setting.configuration, cost: setting.cost)
         }
+        shared = SharedKeys(setting.configuration, blockSize: setting.limits.blockSize)
         chooser = ReplicaChooser(
             replicaCount: setting.replicaCount, blockSize: setting.limits.blockSize,
             keyLimit: setting.limits.blockCount)
@@ -105,7 +107,7 @@ package struct GroupSimulation {
         var generation = GenerationRequest(prompt: prompt, sampling: SamplingParameters())
         generation.sampling.maxTokens = request.outputTokens
         generation.sampling.ignoresEndOfGeneration = true
-        generation.blockKeys = keys(of: prompt)
+        generation.blockKeys = shared.keys(of: prompt, request)
         let work = ReplicaChooser.Work(
             keys: generation.blockKeys, promptTokens: prompt.tokens.count, maxTokens: request.outputTokens)
         let units = prompt.images.map { setting.visionUnits($0.image.tokenCount) }
@@ -126,14 +128,6 @@ package struct GroupSimulation {
         }
         report.refusedCount += 1
         return nil
-    }
-
-    /// One replica has nobody to choose from, and hashes for itself.
-    private func keys(of prompt: Prompt) -> [BlockKey] {
-        guard setting.replicaCount > 1, setting.configuration.enablePrefixCaching else { return [] }
-        return BlockKey.chain(
-            of: prompt, blockSize: setting.limits.blockSize, modelIdentity: setting.configuration.modelIdentity,
-            salt: "")
     }
 
     private mutating func turn(_ replica: Int, now: Double, _ load: inout some SimulatedLoad) {
@@ -194,8 +188,9 @@ package struct GroupSimulation {
         known.promptTokens = next.sharedTokens
         known.imageTokens = 0
         let prompt = known.prompt(number: 0, vocabularyCount: setting.limits.vocabularyCount)
-        guard let replica = setting.replicaCount == 1 ? 0 : chooser.chooseAhead(keys(of: prompt)) else { return }
-        replicas[replica].prefillAhead(prompt.tokens, now: now)
+        let keys = shared.keys(of: prompt, known)
+        guard let replica = setting.replicaCount == 1 ? 0 : chooser.chooseAhead(keys) else { return }
+        replicas[replica].prefillAhead(prompt.tokens, blockKeys: keys, now: now)
         wake(replica, now: now)
     }
 

@@ -45,8 +45,8 @@ final class SimulatedReplica {
         try scheduler.add(request, id: RequestID(value: number), visionUnits: visionUnits, seed: number, now: now)
     }
 
-    func prefillAhead(_ tokens: [TokenID], now: Double) {
-        _ = scheduler.prefillAhead(tokens, cacheSalt: "", now: now)
+    func prefillAhead(_ tokens: [TokenID], blockKeys: [BlockKey], now: Double) {
+        _ = scheduler.prefillAhead(tokens, cacheSalt: "", blockKeys: blockKeys, now: now)
     }
 
     /// A turn of the engine's loop at `now`: what has landed is collected, and the next step launched if there is room.
