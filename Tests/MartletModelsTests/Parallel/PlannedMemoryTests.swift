@@ -22,9 +22,12 @@ import Testing
             storage: WeightStorage(quantization: model.quantization))
         let what = "TP \(tensor) \(mode) \(model.quantization)"
         for (rank, shard) in layout.shards.enumerated() {
-            let planned = RankFootprint(
-                shard, of: configuration, tensors: tensors, storage: WeightStorage(quantization: model.quantization),
-                cacheType: cacheType, rows: Self.rows)
+            func footprint(rows: Int) -> RankFootprint {
+                RankFootprint(
+                    shard, of: configuration, tensors: tensors,
+                    storage: WeightStorage(quantization: model.quantization), cacheType: cacheType, rows: rows)
+            }
+            let planned = footprint(rows: Self.rows)
             let counter = WorkCounter()
             let group = LocalGroup(size: tensor)
             let backend = RecordingBackend(
@@ -32,6 +35,7 @@ import Testing
             var part = model
             part.shard = shard
             let decoder = try part.decoder(backend, maxRows: Self.rows)
+            let decoderBytes = counter.activationBytes
             if let tower = try part.tower(backend) { _ = try tower.begin(Self.screenshot(configuration)) }
             _ = try backend.makeKVCache(
                 layers: decoder.shard.layers.count, heads: decoder.shard.heads, blockCount: Self.blockCount,
@@ -43,6 +47,12 @@ import Testing
             #expect(counter.cacheBytes == cache, "\(what): cache")
             let workspace = share(counter.activationBytes, planned.workspaceBytes)
             #expect((0.95...1.05).contains(workspace), "\(what): workspace \(workspace)")
+            // Beside a screenshot's the decoder's is little: what more rows take is its own.
+            let before = counter.activationBytes
+            _ = try part.decoder(backend, maxRows: 2 * Self.rows)
+            let (one, two) = (planned.workspaceBytes, footprint(rows: 2 * Self.rows).workspaceBytes)
+            let decoders = counter.activationBytes - before
+            #expect(two - one == decoders - decoderBytes, "\(what): decoder")
         }
     }
 
