@@ -29,6 +29,7 @@ let package = Package(
         // Kernels are optimised in debug builds too: tests run the model on them.
         .target(name: "CDigest", cSettings: [.unsafeFlags(["-O2"])]),
         .target(name: "CMartletKernels", cSettings: [.unsafeFlags(["-O2"])]),
+        .target(name: "CMPI", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
             name: "CImage",
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("turbojpeg"), .linkedLibrary("webp")]),
@@ -36,7 +37,9 @@ let package = Package(
         .target(name: "MartletTensor", dependencies: ["MartletCore", "CDigest"], swiftSettings: swift),
         .target(
             name: "MartletParallel",
-            dependencies: ["CMartletKernels", .product(name: "DequeModule", package: "swift-collections")],
+            dependencies: [
+                "MartletCore", "CMartletKernels", "CMPI", .product(name: "DequeModule", package: "swift-collections"),
+            ],
             swiftSettings: swift),
 
         // Bytes to prompts.
@@ -107,7 +110,9 @@ let package = Package(
         .testTarget(
             name: "MartletCPUTests", dependencies: ["MartletCPU", "MartletTensor", "MartletCore", "CMartletKernels"],
             swiftSettings: swift),
-        .testTarget(name: "MartletParallelTests", dependencies: ["MartletParallel"], swiftSettings: swift),
+        .testTarget(
+            name: "MartletParallelTests",
+            dependencies: ["MartletParallel", "MartletCore", "CMPI", "MartletTestSupport"], swiftSettings: swift),
         .testTarget(
             name: "MartletModelsTests",
             dependencies: [

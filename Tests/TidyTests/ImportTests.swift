@@ -13,7 +13,7 @@ import Testing
         "MartletText": ["MartletCore"],
         "MartletVision": ["MartletCore", "CImage"],
         "MartletEngine": ["MartletCore", "DequeModule"],
-        "MartletParallel": ["CMartletKernels", "DequeModule"],
+        "MartletParallel": ["MartletCore", "CMartletKernels", "CMPI", "DequeModule"],
         "MartletModels": ["MartletEngine", "MartletTensor", "MartletParallel", "MartletCore"],
         "MartletCPU": ["MartletTensor", "MartletParallel", "MartletCore", "CMartletKernels"],
         "MartletServer": [
