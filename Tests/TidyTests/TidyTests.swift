@@ -81,9 +81,9 @@ import Testing
     /// A fetcher beside `MediaFetcher` would have none of its checks.
     @Test(arguments: [
         ("Bootstrap(", ["Fetch/Dialler.swift"]),
-        ("getaddrinfo(", ["Fetch/HostResolver.swift", "Serve/PortCheck.swift"]),
-        ("socket(", ["Serve/PortCheck.swift"]), ("URLSession", []), ("FoundationNetworking", []),
-        ("AsyncHTTPClient", []), ("gethostbyname", []),
+        ("getaddrinfo(", ["Fetch/HostResolver.swift", "Serve/PortCheck.swift", "Link/LinkSocket.swift"]),
+        ("socket(", ["Serve/PortCheck.swift", "Link/LinkSocket.swift"]), ("URLSession", []),
+        ("FoundationNetworking", []), ("AsyncHTTPClient", []), ("gethostbyname", []),
     ] as [(String, [String])])
     func onlyTheFetcherOpensSockets(_ word: String, _ places: [String]) {
         for file in tree.sources where file.isSwift && !places.contains(where: { file.path.hasSuffix("/" + $0) }) {
