@@ -9,14 +9,14 @@ struct CachePlan {
     let cacheBytesPerToken: Int
     /// The model's own context limit.
     let modelLength: Int
-    /// Bytes left after the weights; nil = unknown.
-    let available: Int?
+    /// What the machine has left for it, in bytes; nil = unknown.
+    let budget: Int?
 
     /// Of one copy of the model: copies share the memory evenly. Throws when not even one sequence of the asked length
     /// fits.
     func limits(vocabularyCount: Int) throws(AssemblyError) -> RunnerLimits {
         let bytesPerBlock = cacheBytesPerToken * options.blockSize
-        let budget = (options.cacheBytes ?? available.map { $0 / 4 } ?? 1 << 30) / options.parallel.data
+        let budget = (options.cacheBytes ?? budget ?? 1 << 30) / options.parallel.data
         let asked = options.maxModelLength.map { min($0, modelLength) }
         let wanted = options.maxRunningSequences * blocks((asked ?? modelLength))
         let blockCount = max(1, min(budget / bytesPerBlock, wanted))

@@ -52,6 +52,9 @@ enum FlagTable {
         | `VLLM_HTTP_TIMEOUT_KEEP_ALIVE` | seconds a connection may idle |
         | `HF_HOME`, `HF_HUB_CACHE`, `MODELSCOPE_CACHE`, `XDG_CACHE_HOME` | where downloaded models are |
         | `MARTLET_FORCE_ISA` | as `--isa` |
+        | `MARTLET_MPI_LIBRARY` | Open MPI's libmpi, where the system does not find it |
+        | `OMPI_COMM_WORLD_SIZE`, `OMPI_COMM_WORLD_RANK`, `PMIX_RANK`, `PMI_RANK`, `PMI_SIZE`, `SLURM_STEP_NUM_TASKS`, \
+        `SLURM_NTASKS` | what mpirun or srun has started |
         | `CUDA_VISIBLE_DEVICES` | GPUs, which this version does not use; the log says so |
         | `NO_COLOR` | no colours on a terminal |
 

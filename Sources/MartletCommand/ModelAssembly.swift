@@ -32,38 +32,28 @@ struct ModelAssembly {
         case warm(seconds: Double)
     }
 
-    /// Loads the model: a runner for each copy. Throws `ModelError`, `ParallelError`, `WeightError`,
-    /// `CommunicatorError`, `TokenizerError`, `TemplateError`, `ImageError` or `AssemblyError`; all name the file or
-    /// the flag.
+    /// Loads the model: a runner for each copy; `process`: as rank 0 of several processes. Throws `ModelError`,
+    /// `ParallelError`, `WeightError`, `CommunicatorError`, `TokenizerError`, `TemplateError`, `ImageError` or
+    /// `AssemblyError`; all name the file or the flag.
     static func load(
-        _ options: ModelOptions, environment: [String: String], report: @escaping @Sendable (Event) -> Void
+        _ options: ModelOptions, environment: [String: String], process: RankProcess? = nil,
+        report: @escaping @Sendable (Event) -> Void
     ) throws -> sending (ModelAssembly, [GroupRunner<DecoderRunner<CPUBackend>>]) {
         let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
         report(.opened(files))
         let text = try ModelText(files, options: options, environment: environment)
         let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
-        let footprint = ModelFootprint(
-            files.configuration, dtype: options.dtype, quantization: options.quantization,
-            weightBytes: files.isPacked ? files.totalBytes : nil)
-        let weightType = options.quantization == .none ? files.configuration.dtype : .q8_0
-        let cacheType = options.cacheType ?? options.dtype ?? Self.cacheType(of: weightType)
-        let ranks = RankAssembly(
-            files: files, options: options, layout: try RankAssembly.layout(files, options: options),
-            footprint: footprint, cacheType: cacheType)
+        let ranks = try RankAssembly(files, options: options, process: process)
         let memory = HostMemory.read()
         if let memory, ranks.weightBytes > memory.available {
             throw AssemblyError.weightsExceedMemory(weights: ranks.weightBytes, available: memory.available)
         }
 
-        let cacheBytesPerToken = ranks.layout.cacheBytesPerToken(cacheType)
+        let cacheBytesPerToken = ranks.layout.cacheBytesPerToken(ranks.cacheType)
         let copies = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
             let found = try CachePlan(
                 options: options, cacheBytesPerToken: cacheBytesPerToken,
-                modelLength: files.configuration.decoder.maxPositions,
-                // Pages of a mapped file count as free, and are not.
-                available: (HostMemory.read()?.available).map {
-                    files.isPacked && !options.copiesPanels ? max(0, $0 - files.totalBytes) : $0
-                }
+                modelLength: files.configuration.decoder.maxPositions, budget: try ranks.cacheBytes()
             ).limits(
                 vocabularyCount: min(files.configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
             report(.sized(found, cacheBytes: found.blockCount * found.blockSize * cacheBytesPerToken))
@@ -75,13 +65,11 @@ struct ModelAssembly {
         report(.warm(seconds: (ContinuousClock.now - start).seconds))
         let assembly = ModelAssembly(
             files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: runners[0].limits,
-            endTokens: text.endTokens, footprint: footprint, cacheType: cacheType, parallel: options.parallel,
+            endTokens: text.endTokens, footprint: ranks.footprint, cacheType: ranks.cacheType,
+            parallel: options.parallel,
             threadCount: copies.reduce(0) { $0 + $1.threadCount }, cost: runners[0].costModel, trace: copies[0].trace)
         return (assembly, runners)
     }
-
-    /// The cache keeps the weights' precision; for quantised weights, half precision.
-    private static func cacheType(of weights: DType) -> DType { weights.isQuantized ? .f16 : weights }
 }
 
 extension Duration {

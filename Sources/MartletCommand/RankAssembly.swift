@@ -13,6 +13,22 @@ struct RankAssembly {
     let layout: ParallelLayout
     let footprint: ModelFootprint
     let cacheType: DType
+    /// nil: the ranks are threads of this process.
+    let process: RankProcess?
+
+    /// Throws `ParallelError`, naming sizes that work.
+    init(_ files: ModelFiles, options: ModelOptions, process: RankProcess? = nil) throws {
+        self.files = files
+        self.options = options
+        self.process = process
+        layout = try Self.layout(files, options: options)
+        footprint = ModelFootprint(
+            files.configuration, dtype: options.dtype, quantization: options.quantization,
+            weightBytes: files.isPacked ? files.totalBytes : nil)
+        let weightType = options.quantization == .none ? files.configuration.dtype : .q8_0
+        // The cache keeps the weights' precision; for quantised weights, half precision.
+        cacheType = options.cacheType ?? options.dtype ?? (weightType.isQuantized ? .f16 : weightType)
+    }
 
     /// All ranks of a copy as its engine sees them. `trace`: of the stages of a pipeline.
     typealias Ranks = (runner: GroupRunner<DecoderRunner<CPUBackend>>, threadCount: Int, trace: PipelineTrace?)
@@ -24,17 +40,34 @@ struct RankAssembly {
             storage: WeightStorage(dtype: options.dtype, quantization: options.quantization))
     }
 
-    /// What the ranks keep as weights, in bytes: what several hold counts for each.
+    /// What the ranks of this machine keep as weights, in bytes: what several hold counts for each.
     var weightBytes: Int {
         guard layout.shards.count > 1 else { return footprint.weightBytes }
         let storage = WeightStorage(dtype: options.dtype, quantization: options.quantization)
-        return layout.shards.reduce(0) { $0 + bytes(of: $1, storage) }
+        let shards = process.map { $0.neighbours.map(layout.shard) } ?? layout.shards
+        return shards.reduce(0) { $0 + bytes(of: $1, storage) }
     }
 
-    /// What the ranks read of the files, in bytes.
+    /// What the ranks of this process read of the files, in bytes.
     private var fileBytes: Int {
         guard layout.shards.count > 1 else { return files.totalBytes }
-        return layout.shards.reduce(0) { $0 + bytes(of: $1, WeightStorage()) }
+        let shards = process.map { [layout.shard(ofRank: $0.rank)] } ?? layout.shards
+        return shards.reduce(0) { $0 + bytes(of: $1, WeightStorage()) }
+    }
+
+    /// Memory that is left on this machine, in bytes, once the weights are loaded; nil = unknown.
+    var available: Int? {
+        // Pages of a mapped file count as free, and are not.
+        (HostMemory.read()?.available).map {
+            files.isPacked && !options.copiesPanels ? max(0, $0 - files.totalBytes) : $0
+        }
+    }
+
+    /// What the KV cache of all ranks may take, in bytes, if nobody says (D10); nil = unknown. Of ranks in several
+    /// processes every one asks, at the same place.
+    func cacheBytes() throws -> Int? {
+        guard let process else { return available.map { $0 / 4 } }
+        return try cacheBytes(process)
     }
 
     private func bytes(of shard: Shard, _ storage: WeightStorage) -> Int {
@@ -63,6 +96,7 @@ struct RankAssembly {
     private func load(
         copy: Int, weights: SharedWeights, count: LoadCount, sized: () throws -> RunnerLimits
     ) throws -> Ranks {
+        if let process { return try lead(process, weights: weights, loaded: count.add, sized: sized) }
         let places = places(ofCopy: copy)
         guard places.count > 1 else {
             let rank = try LoadedRank(

@@ -167,8 +167,10 @@ package actor Engine<Runner: ModelRunner & SendableMetatype>: GenerationEngine {
 
     private func fail(_ stepIndex: UInt64, _ error: any Error) {
         failuresInARow += 1
-        deliver(scheduler.fail(stepIndex: stepIndex, message: "The step failed: \(error)", now: clock.now()))
-        if let lost = error as? RunnerLost { return stop(reason: lost.reason) }
+        let lost = error as? RunnerLost
+        let message = lost?.reason ?? "The step failed: \(error)"
+        deliver(scheduler.fail(stepIndex: stepIndex, message: message, now: clock.now()))
+        if let lost { return stop(reason: lost.reason) }
         if failuresInARow >= Self.failureLimit {
             stop(reason: "\(failuresInARow) steps failed one after the other; the last: \(error)")
         }

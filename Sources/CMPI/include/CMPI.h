@@ -8,7 +8,8 @@
 /// In Open MPI a handle is the address of an object; functions give 0 (MPI_SUCCESS) or what went wrong.
 typedef void *martlet_mpi_handle;
 
-typedef struct {
+/// Once filled it does not change: Swift may share it.
+typedef struct __attribute__((swift_attr("@Sendable"))) {
     /// MPI_COMM_WORLD, MPI_BYTE and MPI_ERRORS_RETURN.
     martlet_mpi_handle world, byte, errors_return;
     int (*init_thread)(int *_Nullable count, char *_Nullable *_Nullable *_Nullable arguments, int required,

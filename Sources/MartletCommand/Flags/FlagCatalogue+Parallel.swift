@@ -3,8 +3,8 @@ import MartletModels
 
 extension FlagCatalogue {
     private static let parallelReason =
-        "this version runs ranks, stages and engines in one process (--tensor-parallel-size, --pipeline-parallel-size, "
-        + "--data-parallel-size). Hosts come next; leave the flag out or give what is the case."
+        "processes and hosts are mpirun's or srun's to name (--distributed-executor-backend mpi), and the engines of a "
+        + "server share a process (--data-parallel-size). Leave the flag out or give what is the case."
 
     static let parallelFlags: [ServeFlag] = [
         .honours(
@@ -56,9 +56,17 @@ extension FlagCatalogue {
         .refuses(
             "master-port", kind: .count(0...65535), means: "Port where hosts meet", standard: "29501",
             because: parallelReason, harmless: ["29501"]),
-        .refuses(
-            "distributed-executor-backend", means: "Who starts the ranks", standard: "one process",
-            because: "ray is not used; ranks come with the parallel engine.", harmless: ["mp", "uni"]),
+        .honours(
+            "distributed-executor-backend", kind: .choice(["mp", "uni", "mpi"]),
+            means: "What ranks are: threads of this process (`mp`, `uni`), or the processes that a launcher started "
+                + "(`mpi`: Open MPI's `mpirun`, Slurm's `srun`); then `--threads` counts those of a host",
+            standard: "`mpi` under a launcher, else threads"
+        ) { $0.executor = $1.text == "mpi" ? .mpi : .threads },
+        .honours(
+            "rank-link-host", kind: .text,
+            means: "Address of rank 0's host where it listens for ranks of other hosts, and where they find it",
+            standard: "127.0.0.1: ranks of this host only"
+        ) { $0.rankLinkHost = $1.text },
     ]
 
     static let engineFlags: [ServeFlag] = [

@@ -11,11 +11,17 @@ struct ConsoleLog: LogHandler {
     var metadataProvider: Logger.MetadataProvider?
     let style: Style
     let prefix: String
+    /// Who speaks: `APIServer`, or a rank of it.
+    let speaker: String
     let isColored: Bool
 
-    init(style: Style, level: Logger.Level, prefix: String = "", environment: [String: String]) {
+    init(
+        style: Style, level: Logger.Level, prefix: String = "", speaker: String = "APIServer",
+        environment: [String: String]
+    ) {
         self.style = style
         self.prefix = prefix
+        self.speaker = speaker
         logLevel = level
         isColored = isatty(STDERR_FILENO) == 1 && (environment["NO_COLOR"] ?? "").isEmpty
             && environment["TERM"] != "dumb"
@@ -45,7 +51,8 @@ struct ConsoleLog: LogHandler {
         let stamp = String(
             format: "%02d-%02d %02d:%02d:%02d", fields.tm_mon + 1, fields.tm_mday, fields.tm_hour, fields.tm_min,
             fields.tm_sec)
-        let source = isColored ? "\u{1B}[36m(APIServer pid=\(getpid()))\u{1B}[0m" : "(APIServer pid=\(getpid()))"
+        let process = "(\(speaker) pid=\(getpid()))"
+        let source = isColored ? "\u{1B}[36m\(process)\u{1B}[0m" : process
         return "\(prefix)\(source) \(painted(name, level)) \(stamp) [\(file):\(line)] \(message)"
     }
 

@@ -4,6 +4,7 @@ import Logging
 import MartletCore
 import MartletEngine
 import MartletModels
+import MartletParallel
 import MartletServer
 import MartletText
 import MartletVision
@@ -26,22 +27,61 @@ package struct ServeCommand: AsyncParsableCommand {
         }
         let environment = ProcessInfo.processInfo.environment
         let settings = try FlagReader(arguments).settings(environment: environment)
-        try await Self.serve(settings, environment: environment)
+        guard try RankProcess.isAsked(settings, environment: environment) else {
+            return try await Self.serve(settings, environment: environment)
+        }
+        let rank = MPIWorld.launchedRank(environment: environment)
+        let logger = Self.logger(settings, speaker: rank == 0 ? "APIServer" : "Rank \(rank)", environment: environment)
+        let process = try RankProcess(settings, environment: environment) {
+            try PortCheck.run(host: settings.server.host, port: settings.server.port)
+        }
+        if process.rank == 0 {
+            do {
+                try await Self.serve(settings, environment: environment, process: process)
+            } catch {
+                process.breakUp.say("rank 0: \(error)")
+            }
+        } else {
+            process.follow(settings, environment: environment, logger: logger)
+        }
+        process.leave(logger)
     }
 
-    private static func serve(_ settings: ServeSettings, environment: [String: String]) async throws {
-        let logger = Logger(label: "martlet") { _ in
-            ConsoleLog(style: .full, level: settings.logLevel, prefix: settings.logPrefix, environment: environment)
+    private static func logger(
+        _ settings: ServeSettings, speaker: String = "APIServer", environment: [String: String]
+    ) -> Logger {
+        Logger(label: "martlet") { _ in
+            ConsoleLog(
+                style: .full, level: settings.logLevel, prefix: settings.logPrefix, speaker: speaker,
+                environment: environment)
         }
+    }
+
+    /// `process`: rank 0 of several.
+    private static func serve(
+        _ settings: ServeSettings, environment: [String: String], process: RankProcess? = nil
+    ) async throws {
+        let logger = logger(settings, environment: environment)
         let accessLogger = Logger(label: "access") { _ in
             ConsoleLog(style: .access, level: settings.accessLevel, environment: environment)
         }
         let log = Guarded(StartLog(settings: settings, logger: logger))
         log.with { $0.begin(version: MartletVersion.number) }
-        try PortCheck.run(host: settings.server.host, port: settings.server.port)
+        if let process {
+            process.endWhenBroken(logger)
+        } else {
+            try PortCheck.run(host: settings.server.host, port: settings.server.port)
+        }
         if let name = settings.instructionSet { setenv("MARTLET_FORCE_ISA", name, 1) }
-        let (assembly, runners) = try ModelAssembly.load(settings.model, environment: environment) { event in
+        let read = Guarded(0)
+        let (assembly, runners) = try ModelAssembly.load(settings.model, environment: environment, process: process) {
+            event in
+            if case .loaded(let bytes, _) = event { read.with { $0 = bytes } }
             log.with { $0.show(event) }
+        }
+        if process != nil {
+            let bytes = LoadProgress.gibibytes(read.with { $0 })
+            logger.info("Rank 0 has read \(bytes) GiB of weights and leads the others.")
         }
         let sampling = try GenerationFile.defaults(
             choice: settings.generationConfig, own: assembly.files.generationConfig,
@@ -55,6 +95,7 @@ package struct ServeCommand: AsyncParsableCommand {
         let engine = EngineGroup(
             configuration: configuration, runners: runners, seeds: SeedSource(seed: settings.seed),
             silence: silence ?? SilenceLimits())
+        process?.breakUp.listen { engine.abandon(reason: "The ranks no longer work together: \($0)") }
         if let silence {
             WatchdogThread.start(limits: silence, logger: logger) {
                 engine.health()

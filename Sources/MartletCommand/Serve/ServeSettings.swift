@@ -23,6 +23,10 @@ struct ServeSettings {
     var watchdogSeconds: Double? = 90
     /// Engines of this host, where that was asked.
     var localEngineCount: Int?
+    /// What ranks are; nil = processes if a launcher started several, else threads.
+    var executor: Executor?
+    /// Where rank 0 listens for ranks of other hosts.
+    var rankLinkHost: String?
     var instructionSet: String?
     var logLevel = Logger.Level.info
     var accessLevel = Logger.Level.info
@@ -33,6 +37,8 @@ struct ServeSettings {
     /// Warnings for the log: flags that have no effect here, and the like.
     var remarks: [String] = []
     var given: [FlagReader.Given] = []
+
+    enum Executor: Sendable { case threads, mpi }
 
     /// Environment variables first, so that flags win (API.md 2.2). Throws naming the variable.
     mutating func adopt(_ environment: [String: String]) throws(UsageError) {

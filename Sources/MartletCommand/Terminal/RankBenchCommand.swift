@@ -62,12 +62,9 @@ struct RankBenchCommand: ParsableCommand {
     /// The ranks are the launcher's. Every size is summed once before it is timed, and the bits compared.
     private func measure(over world: MPIWorld) throws {
         let communicator = world.communicator()
-        if world.size > 1, world.localSize > 1 {
-            let shares = ThreadAffinity.shares(of: ThreadAffinity.processors(), over: world.localSize)
-            ThreadAffinity.pin(to: shares[world.localRank])
-        }
         let bench = RankBench(rankCount: world.size, repeats: repeats)
         var table = Table(isShown: world.rank == 0)
+        ThreadAffinity.pin(to: try RankSeats(of: communicator).processors(of: world.rank))
         for bytes in try messages() {
             guard try bench.isExact(bytes: bytes, over: communicator) else {
                 throw CommunicatorError(reason: "the sum of \(bytes) bytes is not that of additions in order of rank")

@@ -9,7 +9,7 @@ import Darwin
 #endif
 
 /// A rank of this process that follows the lead rank, on a thread of its own.
-package final class FollowerThread {
+package final class FollowerThread: Followers {
     package let orders = MessageQueue<RankOrder>()
     private let thread: pthread_t?
 
@@ -26,6 +26,8 @@ package final class FollowerThread {
         }
         if thread == nil { group.breakUp("rank \(rank): the system has no thread for it") }
     }
+
+    package func put(_ order: RankOrder) { orders.put(order) }
 
     /// Waits until the rank has done what was ordered.
     deinit {

@@ -6,7 +6,7 @@ import MartletParallel
 /// the same plans and when to collect them. A group of one is the ordinary case.
 package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
     let lead: Lead
-    private let followers: [FollowerThread]
+    private let followers: [any Followers]
     private let communicator: any Communicator
 
     package var limits: RunnerLimits { lead.limits }
@@ -14,8 +14,8 @@ package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
     /// The lead rank's, with the ticks of every other in this process.
     package var progress: StepProgress { lead.progress }
 
-    /// `communicator`: of rank 0. `followers`: ranks 1, 2, …, which have begun.
-    package init(lead: Lead, followers: [FollowerThread] = [], communicator: any Communicator = SoleCommunicator()) {
+    /// `communicator`: of rank 0. `followers`: all other ranks, which have begun.
+    package init(lead: Lead, followers: [any Followers] = [], communicator: any Communicator = SoleCommunicator()) {
         self.lead = lead
         self.followers = followers
         self.communicator = communicator
@@ -24,22 +24,22 @@ package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
     package func visionUnitCount(of image: PreparedImage) -> Int { lead.visionUnitCount(of: image) }
 
     package func register(_ image: PreparedImage, as id: ImageID) throws {
-        order(.register(image, as: id))
+        try order(.register(image, as: id))
         try lead.register(image, as: id)
     }
 
     package func launch(_ plan: StepPlan) throws -> StepTicket {
-        if !followers.isEmpty { order(.step(try plan.encoded())) }
+        if !followers.isEmpty { try order(.step(try plan.encoded())) }
         return try together { try lead.launch(plan) }
     }
 
     package func collect(_ ticket: StepTicket) throws -> StepResult {
-        order(.collect(ticket.index))
+        try order(.collect(ticket.index))
         return try together { try lead.collect(ticket) }
     }
 
-    private func order(_ order: RankOrder) {
-        for follower in followers { follower.orders.put(order) }
+    private func order(_ order: RankOrder) throws {
+        for follower in followers { try follower.put(order) }
     }
 
     /// What fails on one rank alone leaves the ranks out of step, for good.

@@ -1,4 +1,5 @@
 internal import CMPI
+import Synchronization
 
 /// A rank of a group of processes. Everything is non-blocking messages between two ranks: a wait can end when the group
 /// does, and sums run in order of rank (MPI's own all-reduce picks its order by size).
@@ -41,13 +42,10 @@ package final class MPICommunicator: Communicator {
     private static let loadSeconds = 3600.0
 
     /// Groups are made in the same order on every rank, so that a rank's numbers are those of all.
-    final class GroupCount {
-        private var count: Int32 = 0
+    final class GroupCount: Sendable {
+        private let count = Atomic<Int32>(0)
 
-        func next() -> Int32 {
-            defer { count += 1 }
-            return count
-        }
+        func next() -> Int32 { count.add(1, ordering: .relaxed).oldValue }
     }
 
     /// `ranks`: the world's, in order of their place in the group, this process's among them.

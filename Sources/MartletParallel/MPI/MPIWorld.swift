@@ -3,19 +3,18 @@ import Foundation
 
 /// The processes that a launcher (`mpirun`, `srun`) started together, seen by one of them. MPI is called from one
 /// thread at a time: whoever has the world or a communicator of it.
-package final class MPIWorld {
+package final class MPIWorld: Sendable {
     package let rank: Int
     package let size: Int
-    /// This process's place among those of its host, and how many those are.
-    package let localRank, localSize: Int
     /// Said when the processes no longer work together.
     package let breakUp = BreakUp()
     private let mpi: martlet_mpi
+    private let groupCount = MPICommunicator.GroupCount()
 
     /// Joins the world. `MARTLET_MPI_LIBRARY` in `environment` names a library where the system would not find it.
     /// Throws what to install or how to start where there is no Open MPI, or no world.
     package init(environment: [String: String]) throws(MPIError) {
-        mpi = try Self.load(path: environment["MARTLET_MPI_LIBRARY"].flatMap { $0.isEmpty ? nil : $0 })
+        mpi = try Self.load(environment)
         var provided: Int32 = 0
         try Self.check(
             mpi.init_thread(nil, nil, Int32(MARTLET_MPI_SERIALIZED), &provided), "MPI_Init_thread")
@@ -28,17 +27,14 @@ package final class MPIWorld {
         try Self.check(mpi.rank(mpi.world, &rank), "MPI_Comm_rank")
         try Self.check(mpi.size(mpi.world, &size), "MPI_Comm_size")
         (self.rank, self.size) = (Int(rank), Int(size))
-        // Open MPI sets these itself where the launcher has not.
-        func variable(_ name: String) -> Int? { getenv(name).flatMap { Int(String(cString: $0)) } }
-        let localSize = variable("OMPI_COMM_WORLD_LOCAL_SIZE") ?? 1
-        self.localSize = min(max(1, localSize), Int(size))
-        localRank = min(max(0, variable("OMPI_COMM_WORLD_LOCAL_RANK") ?? 0), self.localSize - 1)
     }
 
-    /// All ranks of the world; to be asked for once. `messageLimit`: messages to one rank that may be under way.
+    /// All ranks of the world, with messages of their own: every rank asks at the same place. `messageLimit`: messages
+    /// to one rank that may be under way.
     package func communicator(messageLimit: Int = 2) -> MPICommunicator {
         MPICommunicator(
-            mpi, ranks: Array(0..<size), worldRank: rank, messageLimit: messageLimit, breakUp: breakUp)
+            mpi, ranks: Array(0..<size), worldRank: rank, messageLimit: messageLimit, breakUp: breakUp,
+            groupCount: groupCount)
     }
 
     /// Leaves the world, once all ranks do; not to be called after a break-up.
@@ -53,7 +49,17 @@ package final class MPIWorld {
         return max(1, count.flatMap { Int($0) } ?? 1)
     }
 
-    private static func load(path: String?) throws(MPIError) -> martlet_mpi {
+    /// This process's number among them, as far as the launcher says it before the world is joined.
+    package static func launchedRank(environment: [String: String]) -> Int {
+        let text = environment["OMPI_COMM_WORLD_RANK"] ?? environment["PMIX_RANK"] ?? environment["PMI_RANK"]
+        return max(0, text.flatMap { Int($0) } ?? 0)
+    }
+
+    /// Throws what to install where there is no Open MPI; joins nothing.
+    package static func check(environment: [String: String]) throws(MPIError) { _ = try load(environment) }
+
+    private static func load(_ environment: [String: String]) throws(MPIError) -> martlet_mpi {
+        let path = environment["MARTLET_MPI_LIBRARY"].flatMap { $0.isEmpty ? nil : $0 }
         let table = UnsafeMutablePointer<martlet_mpi>.allocate(capacity: 1)
         defer { table.deallocate() }
         var detail = [CChar](repeating: 0, count: 512)

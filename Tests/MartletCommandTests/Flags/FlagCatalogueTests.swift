@@ -39,6 +39,7 @@ import Testing
         "isa": ["scalar"], "tensor-parallel-size": ["2"], "mm-encoder-tp-mode": ["data"],
         "pipeline-parallel-size": ["2"], "pipeline-layer-partition": ["18,22"],
         "data-parallel-size": ["2"], "data-parallel-size-local": ["1"],
+        "distributed-executor-backend": ["mpi"], "rank-link-host": ["10.0.0.1"],
         "activations": ["f32"], "quantization": ["int4"], "mmap": ["no"],
         "max-num-seqs": ["4"], "max-num-batched-tokens": ["1k"], "max-num-queued-reqs": ["9"],
         "max-num-queued-tokens": ["2M"], "kv-cache-memory-bytes": ["1G"], "kv-cache-dtype": ["float32"],

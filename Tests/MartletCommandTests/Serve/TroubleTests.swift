@@ -70,7 +70,7 @@ import Testing
         let plan = CachePlan(
             options: options, cacheBytesPerToken: ModelFootprint(configuration).cacheBytesPerToken(.bf16),
             modelLength: 65536,
-            available: 8 << 30)
+            budget: 2 << 30)
         do throws(AssemblyError) {
             _ = try plan.limits(vocabularyCount: 1000)
             Issue.record("4096 tokens do not fit 1 MiB")
