@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e deploy-check deploy count neon verify-main verify-parallel verify-demo bench-peers \
+.PHONY: help setup build test unit e2e ranks deploy-check deploy count neon verify-main verify-parallel verify-demo bench-peers \
 	bench-growth bench-speculation bench-agent docs
 
 help: ## this list
@@ -21,6 +21,10 @@ unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 e2e: setup ## real clients against the real server
 	swift build --product martlet
 	@MARTLET_SMOLLM2="$$(Tools/smollm2.sh)" Tests/EndToEnd/run.sh
+
+ranks: setup ## ranks that are processes, under mpirun: tokens, faults, two hosts (RUNS=20: each fault so often; as root)
+	swift build --product martlet
+	@MARTLET_SMOLLM2="$$(Tools/smollm2.sh)" MARTLET_FAULT_RUNS="$(or $(RUNS),2)" Tests/Ranks/run.sh $(RANKS)
 
 deploy-check: setup ## the files of Deploy/: each through its own checker, schemas, and that metrics and flags exist
 	swift build --product martlet

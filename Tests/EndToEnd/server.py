@@ -38,17 +38,18 @@ def tiny_arguments(*more):
 
 
 class Server:
-    """`martlet serve`, or `program`, with `arguments`, on `port` or a free one; ready when the constructor returns, or
-    gone with its log in the failure."""
+    """`martlet serve`, or `program`, with `arguments`, on `port` of `address` or a free one; ready when the constructor
+    returns, or gone with its log in the failure."""
 
-    def __init__(self, arguments, environment=None, start_seconds=120, program=None, port=None):
+    def __init__(self, arguments, environment=None, start_seconds=120, program=None, port=None,
+                 address="127.0.0.1"):
         self.port = port or free_port()
         self.log_file = tempfile.NamedTemporaryFile(prefix="martlet-e2e-", suffix=".log", delete=False)
-        command = [*(program or [binary(), "serve"]), *arguments, "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [*(program or [binary(), "serve"]), *arguments, "--host", address, "--port", str(self.port)]
         self.process = subprocess.Popen(
             command, stdout=self.log_file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             env={**os.environ, **(environment or {})})
-        self.root = f"http://127.0.0.1:{self.port}"
+        self.root = f"http://{address}:{self.port}"
         self.url = self.root + "/v1"
         # A key opens /metrics too, where keys are set.
         key = arguments[arguments.index("--api-key") + 1] if "--api-key" in arguments else "EMPTY"
