@@ -17,6 +17,8 @@ struct ModelAssembly {
     let footprint: ModelFootprint
     let cacheType: DType
     let parallel: ParallelSize
+    /// All ranks are threads of this process.
+    let isOneProcess: Bool
     /// Of all ranks.
     let threadCount: Int
     /// As the warm-up found it.
@@ -38,7 +40,7 @@ struct ModelAssembly {
     static func load(
         _ options: ModelOptions, environment: [String: String], process: RankProcess? = nil,
         report: @escaping @Sendable (Event) -> Void
-    ) throws -> sending (ModelAssembly, [GroupRunner<DecoderRunner<CPUBackend>>]) {
+    ) throws -> sending (ModelAssembly, [GroupRunner]) {
         let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
         report(.opened(files))
         let text = try ModelText(files, options: options, environment: environment)
@@ -61,12 +63,12 @@ struct ModelAssembly {
         }
         let runners = copies.map(\.runner)
         let start = ContinuousClock.now
-        for runner in runners { try runner.warmUp { (ContinuousClock.now - start).seconds } }
+        for runner in runners { try runner.warmUp(like: runners[0]) { (ContinuousClock.now - start).seconds } }
         report(.warm(seconds: (ContinuousClock.now - start).seconds))
         let assembly = ModelAssembly(
             files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: runners[0].limits,
             endTokens: text.endTokens, footprint: ranks.footprint, cacheType: ranks.cacheType,
-            parallel: options.parallel,
+            parallel: options.parallel, isOneProcess: process == nil,
             threadCount: copies.reduce(0) { $0 + $1.threadCount }, cost: runners[0].costModel, trace: copies[0].trace)
         return (assembly, runners)
     }

@@ -31,7 +31,7 @@ struct RankAssembly {
     }
 
     /// All ranks of a copy as its engine sees them. `trace`: of the stages of a pipeline.
-    typealias Ranks = (runner: GroupRunner<DecoderRunner<CPUBackend>>, threadCount: Int, trace: PipelineTrace?)
+    typealias Ranks = (runner: GroupRunner, threadCount: Int, trace: PipelineTrace?)
 
     /// The layout that the options ask for. Throws `ParallelError`, naming sizes that work.
     static func layout(_ files: ModelFiles, options: ModelOptions) throws(ParallelError) -> ParallelLayout {
@@ -83,6 +83,7 @@ struct RankAssembly {
         progress: @escaping @Sendable (_ bytes: Int, _ total: Int) -> Void, sized: () throws -> RunnerLimits
     ) throws -> [Ranks] {
         let count = LoadCount(total: fileBytes, show: progress), weights = SharedWeights()
+        if let process { return try lead(process, weights: weights, loaded: count.add, sized: sized) }
         var limits: RunnerLimits?
         return try (0..<layout.size.data).map { copy in
             try load(copy: copy, weights: weights, count: count) {
@@ -96,7 +97,6 @@ struct RankAssembly {
     private func load(
         copy: Int, weights: SharedWeights, count: LoadCount, sized: () throws -> RunnerLimits
     ) throws -> Ranks {
-        if let process { return try lead(process, weights: weights, loaded: count.add, sized: sized) }
         let places = places(ofCopy: copy)
         guard places.count > 1 else {
             let rank = try LoadedRank(

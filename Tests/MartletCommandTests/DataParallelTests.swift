@@ -22,7 +22,7 @@ import Testing
         static func == (left: Self, right: Self) -> Bool { left.tokens == right.tokens }
     }
 
-    private typealias Group = EngineGroup<GroupRunner<DecoderRunner<CPUBackend>>>
+    private typealias Group = EngineGroup<GroupRunner>
 
     private func settings(_ more: [String]) throws -> ServeSettings {
         let line = [Self.tiny, "--load-format", "dummy", "--max-model-len", "512", "--kv-cache-memory-bytes", "8M"]

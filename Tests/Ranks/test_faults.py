@@ -90,7 +90,7 @@ def strike(blow, rank, start=over_two):
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=lambda blow: blow.name)
-@pytest.mark.parametrize("arguments", ["-tp 2", "-pp 2"])
+@pytest.mark.parametrize("arguments", ["-tp 2", "-pp 2", "-dp 2"])
 def test_a_rank_is_lost(figure, blow, arguments):
     told, ends = [], []
     for run in range(RUNS):

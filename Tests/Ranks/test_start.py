@@ -56,7 +56,9 @@ def test_another_number_of_ranks():
 
 
 def test_copies():
-    expect(refused([(4, tiny("-tp", "2", "-dp", "2"))]), "data-parallel-size 2")
+    expect(refused([(2, tiny("-tp", "2", "-dp", "2"))]),
+           "2 ranks were started, and --tensor-parallel-size 2 times --pipeline-parallel-size 1 times "
+           "--data-parallel-size 2 makes 4")
 
 
 def test_ranks_that_are_told_different_things():

@@ -22,10 +22,18 @@ def alone():
     return answers
 
 
+def answers_by_engine(server):
+    """How many requests each engine has finished."""
+    page = server.http.get("/metrics").text
+    return [float(line.split()[-1]) for line in page.splitlines()
+            if line.startswith("vllm:request_success_total{") and 'finished_reason="length"' in line]
+
+
 @pytest.mark.parametrize("count,arguments", [
     (2, "-tp 2"), (2, "-tp 2 --max-num-batched-tokens 16"),
     (4, "-tp 4 --mm-encoder-tp-mode data --max-num-batched-tokens 16"),
     (2, "-pp 2"), (2, "-pp 2 --max-num-batched-tokens 16"), (4, "-tp 2 -pp 2"),
+    (2, "-dp 2"), (4, "-dp 2 -tp 2"), (4, "-dp 2 -pp 2 --max-num-batched-tokens 16"),
 ])
 def test_tiny_glm4v(alone, figure, count, arguments):
     server = RankServer(count, tiny_arguments(*arguments.split()))
@@ -33,10 +41,12 @@ def test_tiny_glm4v(alone, figure, count, arguments):
         assert sorted(server.processes()) == list(range(count))
         worst = compare(server, alone["tiny"], questions(seeing=True), arguments)
         server.wait_idle()
+        answers = answers_by_engine(server)
     finally:
         status = server.stop()
     assert status == 0, server.log()
     assert server.statuses() == {rank: 0 for rank in range(count)}, server.log()
+    assert len(answers) == (2 if "-dp" in arguments else 1) and all(answers), answers
     assert f"Model loaded on {count} CPU ranks" in server.log()
     figure(f"tiny GLM-4.1V, mpirun -np {count}, {arguments}: largest difference {worst:.1e}")
 

@@ -3,8 +3,8 @@ import MartletModels
 
 extension FlagCatalogue {
     private static let parallelReason =
-        "processes and hosts are mpirun's or srun's to name (--distributed-executor-backend mpi), and the engines of a "
-        + "server share a process (--data-parallel-size). Leave the flag out or give what is the case."
+        "processes and hosts are mpirun's or srun's to name (--distributed-executor-backend mpi), and a server has all "
+        + "of its engines behind it (--data-parallel-size). Leave the flag out or give what is the case."
 
     static let parallelFlags: [ServeFlag] = [
         .honours(
@@ -27,7 +27,8 @@ extension FlagCatalogue {
         .honours(
             "data-parallel-size", "dp", kind: .count(1...64),
             means: "Engines behind one front, each with a queue, a KV cache and threads of its own, on one copy of the "
-                + "weights; a request goes where most of its prompt is cached, within bounds of load",
+                + "weights, or under a launcher with processes of its own; a request goes where most of its prompt is "
+                + "cached, within bounds of load",
             standard: "1"
         ) { $0.model.parallel.data = $1.count },
         .refuses(

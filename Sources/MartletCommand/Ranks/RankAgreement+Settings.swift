@@ -22,6 +22,7 @@ extension RankAgreement {
             Entry("the model", "\(files.name), \(Self.identity(of: files))"),
             Entry("--tensor-parallel-size", "\(options.parallel.tensor)"),
             Entry("--pipeline-parallel-size", "\(options.parallel.pipeline)"),
+            Entry("--data-parallel-size", "\(options.parallel.data)"),
             Entry("--pipeline-layer-partition", partition),
             Entry("--mm-encoder-tp-mode", options.parallel.towerMode.rawValue),
             Entry("--load-format", "\(options.loadFormat)"),

@@ -1,4 +1,5 @@
 import MartletCPU
+import MartletCore
 import MartletEngine
 import MartletModels
 import MartletParallel
@@ -6,28 +7,73 @@ import MartletTensor
 
 /// Ranks that are processes: each loads its own shard.
 extension RankAssembly {
-    /// Rank 0's part of `load`.
+    /// Rank 0's part of `load`. The first copy's lead rank is this one; the other copies are wholly in other processes,
+    /// and their engines here.
     func lead(
         _ process: RankProcess, weights: SharedWeights, loaded: @escaping @Sendable (Int) -> Void,
         sized: () throws -> RunnerLimits
-    ) throws -> Ranks {
+    ) throws -> [Ranks] {
         do {
             let place = place(in: process)
-            let communicator = process.communicator(stageCount: layout.stages.count)
+            let world = process.communicator(stageCount: layout.stages.count)
             let rank = try LoadedRank(
-                files, options: options, place: place, communicator: communicator, weights: weights, loaded: loaded)
-            try communicator.barrier()
+                files, options: options, place: place, communicator: ownCopy(of: world), weights: weights,
+                loaded: loaded)
+            try world.barrier()
             let limits = try sized()
-            let followers = LinkedFollowers(process.link)
-            try followers.put(.begin(limits))
+            let copies = (0..<layout.size.data).map { LinkedFollowers(process.link, ranks: followers(ofCopy: $0)) }
+            for followers in copies { try followers.put(.begin(limits)) }
+            let progress = StepProgress()
             let runner = try rank.runner(
-                limits: limits, cacheType: cacheType, footprint: footprint, progress: StepProgress())
-            let group = GroupRunner(lead: runner, followers: [followers], communicator: communicator)
-            return (group, try threadCount(place, process), nil)
+                limits: limits, cacheType: cacheType, footprint: footprint, progress: progress)
+            for rank in followers(ofCopy: 0) { process.link.listen(to: rank) { progress.tick() } }
+            let first = GroupRunner(lead: runner, followers: copies.prefix(1).map { $0 }, communicator: world)
+            let others = (1..<copies.count).map { copy in
+                let lead = remoteLead(ofCopy: copy, like: runner, process)
+                return GroupRunner(lead: lead, followers: [copies[copy]], communicator: world)
+            }
+            let threads = try threadCount(place, process)
+            return [(first, threads, nil)] + others.map { ($0, 0, nil) }
         } catch {
             process.breakUp.say("rank 0: \(error)")
             throw error
         }
+    }
+
+    /// The ranks of a copy that are told what to do, of the world.
+    private func followers(ofCopy copy: Int) -> Range<Int> {
+        let count = layout.shards.count
+        return max(1, copy * count)..<(copy + 1) * count
+    }
+
+    /// The ranks of this one's copy among themselves.
+    private func ownCopy(of world: MPICommunicator) -> any Communicator {
+        guard layout.size.data > 1 else { return world }
+        let count = layout.shards.count, start = layout.replica(ofRank: world.rank) * count
+        return world.subgroup(Array(start..<start + count))
+    }
+
+    private func remoteLead(
+        ofCopy copy: Int, like runner: DecoderRunner<CPUBackend>, _ process: RankProcess
+    ) -> RemoteLead {
+        let replies = MessageQueue<RankReply>(), vision = files.configuration.vision
+        let lead = RemoteLead(
+            limits: runner.limits, costModel: runner.costModel,
+            unitCount: { image in
+                let patches = image.patchRows * image.patchColumns
+                return vision.map { VisionTower<CPUBackend>.unitCount(patches: patches, $0) } ?? 0
+            }, replies: replies)
+        let progress = lead.progress, ranks = followers(ofCopy: copy)
+        for rank in ranks {
+            process.link.listen(to: rank) {
+                progress.tick()
+            } onReply: { bytes in
+                guard rank == ranks.lowerBound else { throw PlanCodingError.invalid(field: "kind") }
+                replies.put(try RankReply(decoding: bytes))
+            }
+        }
+        process.breakUp.listen { _ in replies.close() }
+        return lead
     }
 
     /// Any other rank's life, until the orders end or the ranks no longer work together.
@@ -35,16 +81,19 @@ extension RankAssembly {
         do {
             let place = place(in: process)
             ThreadAffinity.pin(to: place.processors)
-            let communicator = process.communicator(stageCount: layout.stages.count)
+            let world = process.communicator(stageCount: layout.stages.count)
             let rank = try LoadedRank(
-                files, options: options, place: place, communicator: communicator, weights: SharedWeights(),
+                files, options: options, place: place, communicator: ownCopy(of: world), weights: SharedWeights(),
                 loaded: loaded)
-            try communicator.barrier()
+            try world.barrier()
             _ = try cacheBytes(process)
-            try process.orders.follow { limits in
+            let progress = StepProgress()
+            process.link.report { progress.tickCount }
+            let leads = layout.replica(ofRank: process.rank) > 0 && process.rank % layout.shards.count == 0
+            try process.orders.follow(reply: leads ? { try process.link.reply($0.encoded()) } : nil) { limits in
                 defer { ready() }
                 let runner = try rank.runner(
-                    limits: limits, cacheType: cacheType, footprint: footprint, progress: StepProgress())
+                    limits: limits, cacheType: cacheType, footprint: footprint, progress: progress)
                 _ = try threadCount(place, process)
                 return runner
             }
@@ -53,13 +102,13 @@ extension RankAssembly {
         }
     }
 
-    /// Memory that the KV cache of all ranks may take: so much that no machine gives more than a quarter of what it has
-    /// left. Every rank asks at the same place, when all have loaded their weights.
+    /// Memory that the KV caches of all copies may take: so much that no machine gives more than a quarter of what it
+    /// has left. Every rank asks at the same place, when all have loaded their weights.
     func cacheBytes(_ process: RankProcess) throws -> Int? {
         let here = cacheBytesPerToken(of: process.neighbours)
         let tokens = available.map { $0 / 4 / max(1, here) } ?? Int.max
         let least = try process.communicator().minimum(of: tokens)
-        return least == .max ? nil : least * layout.cacheBytesPerToken(cacheType)
+        return least == .max ? nil : least * layout.cacheBytesPerToken(cacheType) * layout.size.data
     }
 
     private func cacheBytesPerToken(of ranks: [Int]) -> Int {

@@ -31,7 +31,7 @@ final class RankProcess: Sendable {
             try MPIWorld.check(environment: environment)
             throw UsageError(
                 "--distributed-executor-backend mpi: no launcher has started this process beside others. Start it with "
-                    + "`mpirun -np \(settings.model.parallel.ranksPerReplica) martlet serve …`.")
+                    + "`mpirun -np \(settings.model.parallel.rankCount) martlet serve …`.")
         }
         return settings.executor == .mpi || count > 1 && settings.executor == nil
     }
@@ -90,16 +90,12 @@ final class RankProcess: Sendable {
     }
 
     private static func checkSize(_ size: ParallelSize, launched: Int) throws(UsageError) {
-        guard size.data == 1 else {
-            throw UsageError(
-                "--data-parallel-size \(size.data): the copies of one server share a process. Start each copy with an "
-                    + "mpirun of its own, and put a balancer before them.")
-        }
-        guard size.ranksPerReplica == launched else {
+        guard size.rankCount == launched else {
+            let copies = size.data == 1 ? "" : " times --data-parallel-size \(size.data)"
             throw UsageError(
                 "\(launched) ranks were started, and --tensor-parallel-size \(size.tensor) times "
-                    + "--pipeline-parallel-size \(size.pipeline) makes \(size.ranksPerReplica): start "
-                    + "`mpirun -np \(size.ranksPerReplica) martlet serve …`.")
+                    + "--pipeline-parallel-size \(size.pipeline)\(copies) makes \(size.rankCount): start "
+                    + "`mpirun -np \(size.rankCount) martlet serve …`.")
         }
     }
 

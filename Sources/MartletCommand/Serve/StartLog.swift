@@ -97,8 +97,8 @@ struct StartLog {
         let engines = assembly.parallel.data
         if engines > 1 {
             let tokens = assembly.limits.blockCount * assembly.limits.blockSize
-            logger.info(
-                "\(engines) engines share the weights, each with \(Self.grouped(tokens)) tokens of KV cache")
+            let manner = assembly.isOneProcess ? "share the weights" : "have ranks of their own"
+            logger.info("\(engines) engines \(manner), each with \(Self.grouped(tokens)) tokens of KV cache")
         }
         if overridden.count > 0 {
             var writer = JSONWriter()
@@ -127,10 +127,10 @@ struct StartLog {
 
     /// `1 CPU rank`; `2 CPU ranks with tensor parallelism`; with the sizes where there are both kinds.
     static func ranks(_ size: ParallelSize) -> String {
-        let kinds = [("tensor", size.tensor), ("pipeline", size.pipeline)].filter { $0.1 > 1 }
+        let kinds = [("tensor", size.tensor), ("pipeline", size.pipeline), ("data", size.data)].filter { $0.1 > 1 }
         guard !kinds.isEmpty else { return "1 CPU rank" }
         let manner = kinds.map { "\($0.0) parallelism" + (kinds.count > 1 ? " (\($0.1))" : "") }
-        return "\(size.ranksPerReplica) CPU ranks with \(manner.joined(separator: " and "))"
+        return "\(size.rankCount) CPU ranks with \(manner.joined(separator: " and "))"
     }
 
     static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }

@@ -201,7 +201,7 @@ extension StepProgress {
 }
 
 /// A plan that this runner's state does not allow: a bug of the scheduler, or a rank out of step.
-package enum RunnerError: Error, Equatable {
+package enum RunnerError: UInt8, Error, Equatable {
     case notMultimodal
     case unknownImage
     case unknownSlot

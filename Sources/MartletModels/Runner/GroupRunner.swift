@@ -2,10 +2,11 @@ import MartletCore
 import MartletEngine
 import MartletParallel
 
-/// All ranks of one model, as the engine sees them: the lead rank runs on the engine's thread, and the others are told
-/// the same plans and when to collect them. A group of one is the ordinary case.
-package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
-    let lead: Lead
+/// All ranks of a copy of the model, as its engine sees them: the lead rank runs on the engine's thread, and the others
+/// are told the same plans and when to collect them. A group of one is the ordinary case; the lead rank of a copy in
+/// other processes is one of the others, too, and `RemoteLead` stands for it.
+package final class GroupRunner: ModelRunner {
+    let lead: any ModelRunner
     private let followers: [any Followers]
     private let communicator: any Communicator
 
@@ -14,8 +15,10 @@ package final class GroupRunner<Lead: ModelRunner>: ModelRunner {
     /// The lead rank's, with the ticks of every other in this process.
     package var progress: StepProgress { lead.progress }
 
-    /// `communicator`: of rank 0. `followers`: all other ranks, which have begun.
-    package init(lead: Lead, followers: [any Followers] = [], communicator: any Communicator = SoleCommunicator()) {
+    /// `communicator`: what to break up when a rank fails alone. `followers`: all other ranks, which have begun.
+    package init(
+        lead: any ModelRunner, followers: [any Followers] = [], communicator: any Communicator = SoleCommunicator()
+    ) {
         self.lead = lead
         self.followers = followers
         self.communicator = communicator

@@ -6,11 +6,16 @@ package protocol Followers: AnyObject {
     func put(_ order: RankOrder) throws
 }
 
-/// All ranks that follow in other processes.
+/// Ranks of a copy that follow in other processes.
 package final class LinkedFollowers: Followers {
     private let link: RankLink
+    private let ranks: Range<Int>
 
-    package init(_ link: RankLink) { self.link = link }
+    /// `ranks`: of the world; rank 0, whose link it is, is none of them.
+    package init(_ link: RankLink, ranks: Range<Int>) {
+        self.link = link
+        self.ranks = ranks
+    }
 
-    package func put(_ order: RankOrder) throws { try link.order(order.encoded()) }
+    package func put(_ order: RankOrder) throws { try link.order(order.encoded(), to: ranks) }
 }

@@ -15,8 +15,11 @@ package enum RankOrder: Sendable {
 
 extension MessageQueue<RankOrder> {
     /// The life of a rank that follows: makes its runner, and runs what is ordered until the orders end. Throws what
-    /// ends the rank: the group is to be broken up then.
-    package func follow(_ makeRunner: (RunnerLimits) throws -> some ModelRunner) throws {
+    /// ends the rank: the group is to be broken up then. `reply` is told what every collect brought, where the engine
+    /// has no other rank to ask.
+    package func follow(
+        reply: ((RankReply) throws -> Void)? = nil, _ makeRunner: (RunnerLimits) throws -> some ModelRunner
+    ) throws {
         guard case .begin(let limits)? = next() else { return }
         let runner = try makeRunner(limits)
         while let order = next() {
@@ -25,10 +28,13 @@ extension MessageQueue<RankOrder> {
                 case .begin: throw RunnerError.outOfStep
                 case .register(let image, let id): try runner.register(image, as: id)
                 case .step(let bytes): _ = try runner.launch(StepPlan(decoding: bytes))
-                case .collect(let index): _ = try runner.collect(StepTicket(index: index))
+                case .collect(let index):
+                    let result = try runner.collect(StepTicket(index: index))
+                    try reply?(.result(result.encoded()))
                 }
             } catch let error as RunnerError where error.isCommon {
-                // The plan is at fault, and the lead rank has found the same: its engine deals with it.
+                // The plan is at fault, and every rank has found the same: their engine deals with it.
+                if case .collect = order { try reply?(.fault(error)) }
             }
         }
     }

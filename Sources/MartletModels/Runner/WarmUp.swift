@@ -2,7 +2,13 @@ import MartletCore
 import MartletEngine
 import MartletTensor
 
-extension DecoderRunner {
+/// A runner that finds out what its work costs.
+protocol WarmingRunner: ModelRunner {
+    /// Runs every path once by way of `runner`, which has other ranks run what this one does, or runs it instead.
+    func warmUp(through runner: some ModelRunner, now: () -> Double) throws
+}
+
+extension DecoderRunner: WarmingRunner {
     /// Runs every path once (prefill, decode, vision tower) so that the first request finds memory touched and code
     /// warm, and fits the cost model to what it took. `now` in seconds. Leaves no state behind; call it before
     /// the engine has the runner.
@@ -71,8 +77,13 @@ extension DecoderRunner {
 }
 
 extension GroupRunner {
-    /// Every rank's, at once.
-    package func warmUp<B: Backend>(now: () -> Double) throws where Lead == DecoderRunner<B> {
-        try lead.warmUp(through: self, now: now)
+    /// Every rank's, at once. `first`: a copy whose lead is in this process, for one whose lead is not: what it
+    /// measures is what the other took.
+    package func warmUp(like first: GroupRunner, now: () -> Double) throws {
+        guard let guide = lead as? any WarmingRunner ?? first.lead as? any WarmingRunner else { return }
+        try guide.warmUp(through: self, now: now)
+        if let remote = lead as? RemoteLead { remote.costModel = guide.costModel }
     }
+
+    package func warmUp(now: () -> Double) throws { try warmUp(like: self, now: now) }
 }

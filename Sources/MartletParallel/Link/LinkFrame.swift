@@ -8,10 +8,12 @@ package enum LinkFrame: Sendable, Equatable {
     case hello(Hello)
     /// Lead to a follower, once all ranks are there.
     case welcome(proof: [UInt8])
-    /// "I live." Both ways.
-    case heartbeat
+    /// "I live", and how often this rank's work has moved so far. Both ways.
+    case heartbeat(ticks: UInt64)
     /// Lead to follower: an encoded order.
     case order([UInt8])
+    /// Follower to lead: what came of an order, from the one rank that is to say so.
+    case reply([UInt8])
     /// The sender can't go on, or knows of one who can't. The last frame.
     case breakUp(String)
     /// Lead to follower: there are no more orders. Follower to lead: I have done them all.
@@ -38,6 +40,8 @@ package enum LinkFrame: Sendable, Equatable {
     static let headerBytes = 9
     /// Longest order: the pixels of a large picture.
     package static let maximumOrderBytes = 256 << 20
+    /// Longest reply: the tokens of a step with their alternatives.
+    package static let maximumReplyBytes = 17 << 20
 
     private var kind: UInt8 {
         switch self {
@@ -48,6 +52,7 @@ package enum LinkFrame: Sendable, Equatable {
         case .order: 5
         case .breakUp: 6
         case .end: 7
+        case .reply: 8
         }
     }
 
@@ -56,9 +61,11 @@ package enum LinkFrame: Sendable, Equatable {
         switch kind {
         case 1, 3: 64
         case 2: 64 << 10
-        case 4, 7: headerBytes
+        case 4: headerBytes + 8
+        case 7: headerBytes
         case 5: headerBytes + 4 + maximumOrderBytes
         case 6: headerBytes + 4 + textBytes
+        case 8: headerBytes + 4 + maximumReplyBytes
         default: nil
         }
     }
@@ -67,7 +74,8 @@ package enum LinkFrame: Sendable, Equatable {
         var writer = PlanWriter(format: Self.format)
         writer.write(kind)
         switch self {
-        case .challenge(let bytes), .welcome(let bytes), .order(let bytes): writer.write(bytes: bytes)
+        case .challenge(let bytes), .welcome(let bytes): writer.write(bytes: bytes)
+        case .order(let bytes), .reply(let bytes): writer.write(bytes: bytes)
         case .hello(let hello):
             writer.write(size: hello.rank)
             writer.write(size: hello.worldSize)
@@ -79,7 +87,8 @@ package enum LinkFrame: Sendable, Equatable {
             }
             writer.write(optional: hello.complaint) { $0.write(text: Self.cut($1)) }
         case .breakUp(let reason): writer.write(text: Self.cut(reason))
-        case .heartbeat, .end: break
+        case .heartbeat(let ticks): writer.write(ticks)
+        case .end: break
         }
         return try writer.finish(limit: Self.maximumByteCount(kind: kind) ?? 0)
     }
@@ -103,10 +112,11 @@ package enum LinkFrame: Sendable, Equatable {
                         try reader.text("complaint")
                     }))
         case 3: self = .welcome(proof: try reader.digest("proof"))
-        case 4: self = .heartbeat
+        case 4: self = .heartbeat(ticks: try reader.integer("ticks"))
         case 5: self = .order(try reader.bytes("order"))
         case 6: self = .breakUp(try reader.text("reason"))
         case 7: self = .end
+        case 8: self = .reply(try reader.bytes("reply"))
         default: throw .invalid(field: "kind")
         }
         try reader.finish()

@@ -15,6 +15,15 @@ package final class RankLink: Sendable {
     /// Orders have ended: a connection that closes now is no loss.
     private let isEnding = Atomic<Bool>(false)
     private let alarm: Alarm
+    /// What is known of the work of a rank, and who wants to know.
+    private struct Listener {
+        var ticks: UInt64 = 0
+        let onProgress: @Sendable () -> Void
+        let onReply: @Sendable ([UInt8]) throws -> Void
+    }
+
+    private let listeners = Mutex<[Int: Listener]>([:])
+    private let ownTicks = Mutex<@Sendable () -> UInt64>({ 0 })
 
     /// `onOrder` and `onEnd` are called on the link's thread, by what rank 0 says; what `onOrder` throws breaks up the
     /// group.
@@ -34,11 +43,29 @@ package final class RankLink: Sendable {
         breakUp.listen { [alarm] _ in alarm.ring() }
     }
 
-    /// Rank 0's order to all others. From the engine's thread; does not wait.
-    package func order(_ bytes: [UInt8]) throws(PlanCodingError) {
+    /// Rank 0's order to `ranks`. From an engine's thread; does not wait.
+    package func order(_ bytes: [UInt8], to ranks: Range<Int>) throws(PlanCodingError) {
         let frame = try LinkFrame.order(bytes).encoded()
+        for peer in peers where ranks.contains(peer.rank) { tell(peer, frame) }
+    }
+
+    /// To rank 0, what came of an order of its.
+    package func reply(_ bytes: [UInt8]) throws(PlanCodingError) {
+        let frame = try LinkFrame.reply(bytes).encoded()
         for peer in peers { tell(peer, frame) }
     }
+
+    /// Rank 0: `onProgress` is called when rank `rank` is heard to have moved, `onReply` with what it replies; on the
+    /// link's thread. What `onReply` throws breaks up the group.
+    package func listen(
+        to rank: Int, onProgress: @escaping @Sendable () -> Void,
+        onReply: @escaping @Sendable ([UInt8]) throws -> Void = { _ in throw PlanCodingError.invalid(field: "kind") }
+    ) {
+        listeners.withLock { $0[rank] = Listener(onProgress: onProgress, onReply: onReply) }
+    }
+
+    /// The others: how often this rank's work has moved, which rank 0 is told with every sign of life.
+    package func report(ticks: @escaping @Sendable () -> UInt64) { ownTicks.withLock { $0 = ticks } }
 
     /// Rank 0: there are no more orders. Others: all are done.
     package func end() {
@@ -81,7 +108,6 @@ package final class RankLink: Sendable {
         }
         let room = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
         defer { room.deallocate() }
-        let heartbeat = (try? LinkFrame.heartbeat.encoded()) ?? []
         for index in readings.indices { takeFrames(&readings[index]) }
         while breakUp.reason == nil, readings.contains(where: { $0.isOpen }) {
             wait(for: readings)
@@ -89,7 +115,7 @@ package final class RankLink: Sendable {
                 read(&readings[index], room, now: now())
                 guard readings[index].isOpen, breakUp.reason == nil else { continue }
                 let peer = readings[index].peer
-                if readings[index].watch.isDue(now: now()) { tell(peer, heartbeat) }
+                if readings[index].watch.isDue(now: now()) { tell(peer, heartbeat()) }
                 if case .failed(let reason) = peer.flush() { lose(peer, reason) }
                 if readings[index].watch.isLost(now: now()), !isEnding.load(ordering: .acquiring) {
                     lose(peer, "no sign of life for \(HeartbeatWatch.lossSeconds) s")
@@ -139,7 +165,9 @@ package final class RankLink: Sendable {
 
     private func take(_ frame: LinkFrame, from peer: LinkPeer) throws {
         switch frame {
-        case .heartbeat: break
+        case .heartbeat(let ticks): note(ticks, of: peer)
+        case .reply(let bytes) where peer.rank != 0:
+            try listeners.withLock { $0[peer.rank]?.onReply }?(bytes)
         case .breakUp(let reason): breakUp.say(reason)
         case .order(let bytes) where peer.rank == 0: try onOrder(bytes)
         case .end:
@@ -147,6 +175,20 @@ package final class RankLink: Sendable {
             onEnd()
         default: throw PlanCodingError.invalid(field: "kind")
         }
+    }
+
+    private func heartbeat() -> [UInt8] {
+        let ticks = ownTicks.withLock { $0 }
+        return (try? LinkFrame.heartbeat(ticks: ticks()).encoded()) ?? []
+    }
+
+    private func note(_ ticks: UInt64, of peer: LinkPeer) {
+        let onProgress = listeners.withLock { listeners -> (@Sendable () -> Void)? in
+            guard let known = listeners[peer.rank], known.ticks != ticks else { return nil }
+            listeners[peer.rank]?.ticks = ticks
+            return known.onProgress
+        }
+        onProgress?()
     }
 
     /// Tells all why, within a second.

@@ -39,6 +39,13 @@ import Testing
         #expect(StartLog.ranks(ParallelSize(tensor: tensor, pipeline: pipeline)) == text)
     }
 
+    @Test func ranksOfSeveralCopies() {
+        #expect(StartLog.ranks(ParallelSize(data: 2)) == "2 CPU ranks with data parallelism")
+        #expect(
+            StartLog.ranks(ParallelSize(tensor: 2, data: 3))
+                == "6 CPU ranks with tensor parallelism (2) and data parallelism (3)")
+    }
+
     @Test(arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (302945, "302,945"), (-1234567, "-1,234,567")])
     func thousands(value: Int, text: String) { #expect(StartLog.grouped(value) == text) }
 }

@@ -76,9 +76,7 @@ struct RankedModel: Sendable {
     }
 
     /// A runner over all ranks.
-    func runner(blockCount: Int = 64, slotCount: Int = 32) throws
-        -> GroupRunner<WatchedRunner<DecoderRunner<CPUBackend>>>
-    {
+    func runner(blockCount: Int = 64, slotCount: Int = 32) throws -> GroupRunner {
         let group = group
         let (first, backend) = try self.part(0, of: group)
         let progress = first.progress

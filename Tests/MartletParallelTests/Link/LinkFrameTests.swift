@@ -14,7 +14,8 @@ import Testing
         refused.complaint = "no config.json in /models/tiny"
         return [
             .challenge(nonce: [UInt8](repeating: 3, count: 32)), .hello(hello), .hello(refused),
-            .welcome(proof: [UInt8](repeating: 9, count: 32)), .heartbeat, .order([]), .order([1, 2, 3, 4, 5]),
+            .welcome(proof: [UInt8](repeating: 9, count: 32)), .heartbeat(ticks: 1 << 40), .reply([7, 7]),
+            .order([]), .order([1, 2, 3, 4, 5]),
             .breakUp("rank 1: out of memory"), .end,
         ]
     }()

@@ -63,7 +63,7 @@ import Testing
         #expect(try meet(terms(rank: 0)) == .drop("there is no rank 0"))
         #expect(try meet(terms(rank: 3)) == .drop("there is no rank 3"))
         let lead = LeadHandshake(terms(rank: 0), nonce: nonces.0)
-        for frame in [LinkFrame.heartbeat, .end, lead.challenge] {
+        for frame in [LinkFrame.heartbeat(ticks: 1), .end, lead.challenge] {
             #expect(lead.answer(frame) == .drop("it did not say hello"))
         }
     }
@@ -86,7 +86,7 @@ import Testing
             ([challenge, welcome], "what answers at rank 0's address does not know the secret"),
             ([challenge, .breakUp("rank 2: no memory")], "rank 2: no memory"),
             ([challenge, challenge], "what answers at rank 0's address is no rank 0"),
-            ([.heartbeat], "what answers at rank 0's address is no rank 0"),
+            ([.heartbeat(ticks: 0)], "what answers at rank 0's address is no rank 0"),
         ] {
             var follower = FollowerHandshake(terms(rank: 1), nonce: nonces.1)
             let answers = frames.map { follower.answer($0) }

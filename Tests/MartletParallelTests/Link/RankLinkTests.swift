@@ -68,13 +68,40 @@ import Testing
         let lead = try #require(members[0].link.withLock { $0 })
         // Larger than what a connection keeps, so that some wait.
         let orders = (0..<40).map { [UInt8](repeating: UInt8($0), count: $0 % 4 == 3 ? 3_000_000 : $0) }
-        for order in orders { try lead.order(order) }
+        for order in orders { try lead.order(order, to: 1..<3) }
         lead.end()
         for member in members.dropFirst() {
             for order in orders { #expect(member.orders.next() == order) }
             #expect(member.orders.next() == nil)
             #expect(member.breakUp.reason == nil)
         }
+    }
+
+    /// Orders for some ranks are not for the others; what these reply, and how far they are, whoever asked hears.
+    @Test func aRankIsAloneSpokenToAndHeard() async throws {
+        let members = try await world((0..<3).map { Self.terms($0, of: 3) })
+        let lead = try #require(members[0].link.withLock { $0 })
+        let replies = MessageQueue<[UInt8]>(), moves = Atomic<Int>(0)
+        lead.listen(to: 2) {
+            moves.add(1, ordering: .relaxed)
+        } onReply: { bytes in
+            replies.put(bytes)
+        }
+        try #require(members[2].link.withLock { $0 }).report { 7 }
+        try lead.order([2], to: 2..<3)
+        try lead.order([1], to: 1..<2)
+        #expect(members[2].orders.next() == [2])
+        #expect(members[1].orders.next() == [1])
+        try #require(members[2].link.withLock { $0 }).reply([3, 4])
+        #expect(replies.next() == [3, 4])
+        #expect(members[0].wait { moves.load(ordering: .relaxed) > 0 })
+        // Every sign of life says 7: it has not moved again.
+        usleep(600_000)
+        #expect(moves.load(ordering: .relaxed) == 1)
+        // Nobody asked rank 1.
+        try #require(members[1].link.withLock { $0 }).reply([5])
+        lead.end()
+        #expect(members[2].orders.next() == nil)
     }
 
     /// Whoever breaks up, all know why.
