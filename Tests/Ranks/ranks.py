@@ -4,14 +4,12 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "EndToEnd"))
+from server import MODEL, TINY, Server, binary, free_port, tiny_arguments  # noqa: F401
 
-from server import MODEL, TINY, Server, binary, free_port, tiny_arguments  # noqa: E402,F401
+HERE = pathlib.Path(__file__).resolve().parent
 
 # More ranks than processors are allowed, and every rank runs where it likes: what is tested is not speed.
 MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
