@@ -14,8 +14,8 @@ suites=(
     LocalGroupTests SubgroupTests MPICommunicatorTests LinkFrameTests LinkHandshakeTests RankLinkTests
     RankOrderCodingTests StepPlanCodingTests ParallelLayoutTests ParallelPlanTests RankFootprintTests
     RankBenchTests TensorParallelTests PipelineTests PipelineParallelTests PipelineFaultTests FaultTests
-    HealthWatchTests WatchdogTests RemoteLeadTests ReplicaChooserTests EngineGroupTests DataParallelTests PlannedMemoryTests SimulationTests
-    GroupSimulationTests SimulationPlanTests)
+    HealthWatchTests WatchdogTests RemoteLeadTests ReplicaChooserTests EngineGroupTests DataParallelTests
+    PlannedMemoryTests SimulationTests GroupSimulationTests SimulationPlanTests SmolLM2Tests)
 release="$(swift build -c release --show-bin-path)/martlet"
 prove swift Tools/verify/swift_tests.sh "${suites[@]}"
 prove ranks Tests/Ranks/run.sh
