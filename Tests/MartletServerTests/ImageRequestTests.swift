@@ -75,7 +75,7 @@ import Testing
         #expect(request.prompt.tokens.count + 40 <= 300)
         #expect(request.sampling.maxTokens == 40)
         let page = try await server.send(.get, "/metrics").text
-        #expect(page.contains("martlet:images_fitted_total{model_name=\"autoglm-phone-9b\",engine=\"0\"} 1.0\n"))
+        #expect(page.contains("martlet:images_fitted_total{model_name=\"autoglm-phone-9b\"} 1.0\n"))
     }
 
     @Test func refusesAnImageThatCannotFit() async throws {
