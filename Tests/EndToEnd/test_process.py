@@ -133,7 +133,7 @@ def test_ranks_that_do_not_divide():
 
 @pytest.mark.parametrize("flag,word", [
     (["--prot", "1"], "--port"), (["--ssl-keyfile", "x"], "ssl-keyfile"), (["--quantization", "awq"], "awq"),
-    (["--max-model-len", "zero"], "max-model-len"), (["--pipeline-parallel-size", "2"], "pipeline-parallel-size"),
+    (["--max-model-len", "zero"], "max-model-len"), (["--nnodes", "2"], "nnodes"),
 ])
 def test_flags_that_are_refused(flag, word):
     status, output = refused(tiny_arguments(*flag), seconds=20)

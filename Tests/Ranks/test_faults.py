@@ -31,6 +31,7 @@ class Stream(threading.Thread):
         self.ended = None
         self.error = None
         self.failure = None
+        self.is_whole = False
         self.start()
 
     def run(self):
@@ -45,6 +46,8 @@ class Stream(threading.Thread):
                         if "error" in event:
                             self.error = event["error"]["message"]
                             self.ended = time.monotonic()
+                        elif any(choice["finish_reason"] for choice in event["choices"]):
+                            self.is_whole = True
         except httpx.HTTPError as error:
             self.failure = repr(error)
         self.ended = self.ended or time.monotonic()
@@ -95,12 +98,15 @@ def test_a_rank_is_lost(figure, blow, arguments):
     told, ends = [], []
     for run in range(RUNS):
         streams, struck, ended, server = strike(blow, rank=1, start=lambda: over_two(arguments))
-        for stream in streams:
+        # A frozen rank of the other engine holds nobody up here: until it is missed, an answer may come to its end.
+        lost = [stream for stream in streams if not (stream.is_whole and "-dp" in arguments)]
+        assert lost, server.log()
+        for stream in lost:
             assert stream.error == LOST, (run, stream.error, stream.failure, server.log())
         assert "rank 1 is gone: " in server.log()
         assert server.statuses().get(0) == 70, (run, server.statuses(), server.log())
         assert server.process.returncode != 0
-        told.append(max(stream.ended for stream in streams) - struck)
+        told.append(max(stream.ended for stream in lost) - struck)
         ends.append(ended)
     figure(f"{blow.name} of rank 1, {arguments}, {RUNS} runs: last of {STREAMS} streams told after "
            f"{max(told):.2f} s (median {statistics.median(told):.2f}), all gone after {max(ends):.2f} s "
