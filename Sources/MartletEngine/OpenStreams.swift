@@ -12,13 +12,6 @@ final class OpenStreams: Sendable {
         var isPrefilled = false
     }
 
-    /// An event, and what it means to who counts requests.
-    private struct Delivery {
-        let event: GenerationEvent
-        let reader: Reader
-        let milestones: [RequestMilestone]
-    }
-
     private let readers = Mutex<[RequestID: Reader]>([:])
 
     func open(
@@ -29,31 +22,29 @@ final class OpenStreams: Sendable {
 
     /// Notes `actions`, and puts what readers are to be told of them into `outbox`.
     func deliver(_ actions: [EngineAction], into outbox: inout EventOutbox) {
-        guard !actions.isEmpty else { return }
-        let deliveries = readers.withLock { readers in
-            actions.compactMap { action in Self.take(action, from: &readers) }
-        }
-        for delivery in deliveries {
-            let reader = delivery.reader
-            outbox.put(delivery.event, unfinishedCount: reader.unfinished.count, for: reader.sink)
-            for milestone in delivery.milestones { reader.observer?(milestone) }
+        for action in actions {
+            guard let (reader, milestone) = readers.withLock({ Self.note(action, in: &$0) }) else { continue }
+            outbox.put(action.event, unfinishedCount: reader.unfinished.count, for: reader.sink)
+            if let milestone { reader.observer?(milestone) }
         }
     }
 
-    private static func take(_ action: EngineAction, from readers: inout [RequestID: Reader]) -> Delivery? {
-        guard var reader = readers[action.request] else { return nil }
-        var milestones: [RequestMilestone] = []
+    /// The reader of `action` after it, and what it means to who counts requests; nil if nobody reads any more.
+    private static func note(
+        _ action: EngineAction, in readers: inout [RequestID: Reader]
+    ) -> (reader: Reader, milestone: RequestMilestone?)? {
+        guard let place = readers.index(forKey: action.request) else { return nil }
         switch action.event {
         case .started: break
         case .tokens:
-            if !reader.isPrefilled { milestones = [.prefilled] }
-            reader.isPrefilled = true
+            guard !readers.values[place].isPrefilled else { break }
+            readers.values[place].isPrefilled = true
+            return (readers.values[place], .prefilled)
         case .finished(let choice, _, _, _):
-            reader.unfinished.remove(choice)
-            if reader.unfinished.isEmpty { milestones = [.ended] }
+            readers.values[place].unfinished.remove(choice)
+            if readers.values[place].unfinished.isEmpty { return (readers.remove(at: place).value, .ended) }
         }
-        readers[action.request] = reader.unfinished.isEmpty ? nil : reader
-        return Delivery(event: action.event, reader: reader, milestones: milestones)
+        return (readers.values[place], nil)
     }
 
     /// Ends every open stream with an error, from any thread, and forgets it: what comes later is not delivered.
