@@ -9,6 +9,8 @@ package final class MPICommunicator: Communicator {
     package let rank: Int
     package let size: Int
     private let mpi: martlet_mpi
+    /// All but this one.
+    private let others: [Int]
     /// The world's numbers of the group's ranks.
     private let ranks: [Int32]
     /// Of what all take part in, and of messages between two: a message may overtake the one kind by the other.
@@ -60,6 +62,7 @@ package final class MPICommunicator: Communicator {
         self.ranks = ranks.map(Int32.init)
         self.rank = rank
         size = ranks.count
+        others = ranks.indices.filter { $0 != rank }
         let index = groupCount.next()
         sharedTag = 2 * index
         messageTag = 2 * index + 1
@@ -175,8 +178,6 @@ package final class MPICommunicator: Communicator {
 
     // MARK: Messages
 
-    private var others: [Int] { (0..<size).filter { $0 != rank } }
-
     private func reserve(_ count: Int) {
         guard scratch.count < count else { return }
         scratch.deallocate()
@@ -202,7 +203,7 @@ package final class MPICommunicator: Communicator {
         if let error = group.error { throw error }
         var request = Request(rank: target)
         let code = mpi.send(
-            x.baseAddress, Int32(x.count), mpi.byte, ranks[target], tag, mpi.world, &request.handle)
+            x.baseAddress, try count(x.count), mpi.byte, ranks[target], tag, mpi.world, &request.handle)
         guard code == 0 else { throw failure(code, "MPI_Isend", target) }
         return request
     }
@@ -213,9 +214,18 @@ package final class MPICommunicator: Communicator {
         if let error = group.error { throw error }
         var request = Request(rank: source)
         let code = mpi.receive(
-            x.baseAddress, Int32(x.count), mpi.byte, ranks[source], tag, mpi.world, &request.handle)
+            x.baseAddress, try count(x.count), mpi.byte, ranks[source], tag, mpi.world, &request.handle)
         guard code == 0 else { throw failure(code, "MPI_Irecv", source) }
         requests.append(request)
+    }
+
+    /// MPI counts in 32 bits. The rows of a step are what comes near that.
+    private func count(_ bytes: Int) throws(CommunicatorError) -> Int32 {
+        guard let count = Int32(exactly: bytes) else {
+            group.say("a message of \(bytes) bytes is too long for MPI: lower --max-num-batched-tokens")
+            throw group.error ?? CommunicatorError(reason: "a message of \(bytes) bytes")
+        }
+        return count
     }
 
     private func isDone(_ request: inout Request) throws(CommunicatorError) -> Bool {
@@ -237,13 +247,14 @@ package final class MPICommunicator: Communicator {
     }
 
     private func wait(
-        within seconds: Double, for others: [Int], until isThere: () throws(CommunicatorError) -> Bool
+        within seconds: Double, for others: @autoclosure () -> [Int],
+        until isThere: () throws(CommunicatorError) -> Bool
     ) throws(CommunicatorError) {
         var patience = Patience(seconds: seconds)
         while try !isThere() {
             if let error = group.error { throw error }
             guard !patience.isOver() else {
-                let names = Set(others).sorted().map { "\(ranks[$0])" }.joined(separator: ", ")
+                let names = Set(others()).sorted().map { "\(ranks[$0])" }.joined(separator: ", ")
                 group.say("rank \(ranks[rank]) has waited \(Int(seconds)) s for rank \(names)")
                 continue
             }

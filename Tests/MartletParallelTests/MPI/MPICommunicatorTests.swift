@@ -129,6 +129,25 @@ import Testing
         #expect(counts == [2, 0])
     }
 
+    /// MPI counts bytes in 32 bits: what is longer ends the group in words, and is not looked at.
+    @Test func aMessageThatIsTooLongIsRefused() async throws {
+        let errors = try await MessageBoard(size: 2).ranks { group in
+            var byte: UInt8 = 0
+            do {
+                try withUnsafeMutableBytes(of: &byte) { bytes in
+                    let count = group.rank == 0 ? 1 << 31 : 1
+                    let long = UnsafeMutableRawBufferPointer(start: bytes.baseAddress, count: count)
+                    try group.broadcast(long, from: 0)
+                }
+                return nil as CommunicatorError?
+            } catch {
+                return error as? CommunicatorError
+            }
+        }
+        let reason = "a message of 2147483648 bytes is too long for MPI: lower --max-num-batched-tokens"
+        #expect(errors == [CommunicatorError?](repeating: CommunicatorError(reason: reason), count: 2))
+    }
+
     @Test func whoListensHearsOfABreakUpOnce() {
         let breakUp = BreakUp()
         let heard = MessageQueue<String>()
