@@ -101,6 +101,12 @@ package struct GroupSimulation {
     /// Sends it to a replica. nil if nobody takes it: then its sender gives up.
     private mutating func arrive(_ request: SimulatedRequest, now: Double) -> Int? {
         report.requestCount += 1
+        // Refused as the scheduler would, before its tokens are made: a trace may ask for any number of them.
+        guard request.promptTokens < setting.limits.maxModelLength else {
+            report.unfitCount += 1
+            report.refusedCount += 1
+            return nil
+        }
         lastNumber += 1
         let number = lastNumber
         let prompt = request.prompt(number: number, vocabularyCount: setting.limits.vocabularyCount)
