@@ -147,7 +147,7 @@ import Testing
         for image in images {
             backend.reset()
             let encoding = try tower.begin(image)
-            for unit in 0..<tower.unitCount(patches: image.patchRows * image.patchColumns) {
+            for unit in 0..<tower.configuration.unitCount(of: image) {
                 try tower.run(unit: unit, of: encoding)
             }
             outputs.append(encoding.embeddings)

@@ -131,7 +131,7 @@ struct TinyModel: Sendable {
         for placed in prompt.images where decoder.shard.isFirstStage {
             let tower = try #require(tower)
             let encoding = try tower.begin(placed.image)
-            for unit in 0..<tower.unitCount(patches: placed.image.patchRows * placed.image.patchColumns) {
+            for unit in 0..<tower.configuration.unitCount(of: placed.image) {
                 try tower.run(unit: unit, of: encoding)
             }
             embeddings.append(encoding.embeddings)

@@ -27,12 +27,15 @@ extension RankAssembly {
             let runner = try rank.runner(
                 limits: limits, cacheType: cacheType, footprint: footprint, progress: progress)
             for rank in followers(ofCopy: 0) { process.link.listen(to: rank) { progress.tick() } }
-            let first = GroupRunner(lead: runner, followers: copies.prefix(1).map { $0 }, communicator: world)
+            // A copy of one rank has nobody to tell: nothing is coded for nobody.
+            let told = followers(ofCopy: 0).isEmpty ? [] : [copies[0]]
+            let first = GroupRunner(lead: runner, followers: told, communicator: world)
             let others = (1..<copies.count).map { copy in
                 let lead = remoteLead(ofCopy: copy, like: runner, process)
                 return GroupRunner(lead: lead, followers: [copies[copy]], communicator: world)
             }
             let threads = try threadCount(place, process)
+            // Threads of all ranks are counted with the first copy.
             return [(first, threads, nil)] + others.map { ($0, 0, nil) }
         } catch {
             process.breakUp.say("rank 0: \(error)")
@@ -56,13 +59,9 @@ extension RankAssembly {
     private func remoteLead(
         ofCopy copy: Int, like runner: DecoderRunner<CPUBackend>, _ process: RankProcess
     ) -> RemoteLead {
-        let replies = MessageQueue<RankReply>(), vision = files.configuration.vision
+        let replies = MessageQueue<RankReply>()
         let lead = RemoteLead(
-            limits: runner.limits, costModel: runner.costModel,
-            unitCount: { image in
-                let patches = image.patchRows * image.patchColumns
-                return vision.map { VisionTower<CPUBackend>.unitCount(patches: patches, $0) } ?? 0
-            }, replies: replies)
+            limits: runner.limits, costModel: runner.costModel, vision: files.configuration.vision, replies: replies)
         let progress = lead.progress, ranks = followers(ofCopy: copy)
         for rank in ranks {
             process.link.listen(to: rank) {

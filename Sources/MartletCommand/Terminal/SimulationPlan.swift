@@ -38,9 +38,7 @@ struct SimulationPlan {
             limits: limits, configuration: configuration, cost: cost, replicaCount: replicaCount, target: target,
             prefillsNextTurn: prefillsNextTurn,
             visionUnits: { tokens in
-                guard let vision else { return 0 }
-                return VisionTower<CPUBackend>.unitCount(
-                    patches: tokens * vision.mergeSize * vision.mergeSize, vision)
+                vision.map { $0.unitCount(patches: tokens * $0.mergeSize * $0.mergeSize) } ?? 0
             })
     }
 

@@ -43,7 +43,7 @@ struct VisionBench {
         let encoding = try tower.begin(image)
         var last = clock.now
         speed.phases["begin"] = (last - start).seconds
-        for unit in 0..<tower.unitCount(patches: patches) {
+        for unit in 0..<tower.configuration.unitCount(patches: patches) {
             try tower.run(unit: unit, of: encoding)
             let now = clock.now
             speed.phases[tower.phase(ofUnit: unit, patches: patches).rawValue, default: 0] += (now - last).seconds

@@ -25,8 +25,7 @@ package final class VisionTower<B: Backend> {
         case merge
     }
 
-    /// Patches of a strip. A multiple of the merge block of any model of the family.
-    package static var stripRows: Int { 1024 }
+    package static var stripRows: Int { VisionConfiguration.stripRows }
 
     /// Whether each rank has the whole tower, and encodes other pictures (`--mm-encoder-tp-mode data`).
     var isWhole: Bool { weights.shard.isWhole }
@@ -56,19 +55,9 @@ package final class VisionTower<B: Backend> {
             axis: [Int](repeating: 1, count: count) + [Int](repeating: 2, count: count))
     }
 
-    /// Units of an image: a strip each for embedding and merging, two for every block.
-    package func unitCount(patches: Int) -> Int { Self.unitCount(patches: patches, configuration) }
-
-    /// The same for who has no tower.
-    package static func unitCount(patches: Int, _ configuration: VisionConfiguration) -> Int {
-        stripCount(patches: patches) * (2 + 2 * configuration.depth)
-    }
-
-    private static func stripCount(patches: Int) -> Int { (patches + stripRows - 1) / stripRows }
-
     /// The phase of unit `unit` of an image with that many patches.
     package func phase(ofUnit unit: Int, patches: Int) -> Phase {
-        let step = unit / Self.stripCount(patches: patches)
+        let step = unit / VisionConfiguration.stripCount(patches: patches)
         if step == 0 { return .embed }
         if step > 2 * configuration.depth { return .merge }
         return step % 2 == 1 ? .project : .attend
@@ -107,7 +96,8 @@ package final class VisionTower<B: Backend> {
 
     /// Advances `encoding` by one unit. Throws when a rank is lost.
     package func run(unit: Int, of encoding: VisionEncoding<B>) throws {
-        let (step, strip) = unit.quotientAndRemainder(dividingBy: Self.stripCount(patches: encoding.patchCount))
+        let strips = VisionConfiguration.stripCount(patches: encoding.patchCount)
+        let (step, strip) = unit.quotientAndRemainder(dividingBy: strips)
         let start = strip * Self.stripRows
         let rows = start..<min(start + Self.stripRows, encoding.patchCount)
         switch phase(ofUnit: unit, patches: encoding.patchCount) {
@@ -183,6 +173,18 @@ package final class VisionTower<B: Backend> {
     private func sum(_ y: Activation<B.Storage>) throws {
         if !weights.shard.isWhole { try backend.allReduce(y) }
     }
+}
+
+extension VisionConfiguration {
+    /// Patches of a strip. A multiple of the merge block of any model of the family.
+    package static var stripRows: Int { 1024 }
+
+    fileprivate static func stripCount(patches: Int) -> Int { (patches + stripRows - 1) / stripRows }
+
+    /// Units of a picture: a strip each for embedding and merging, two for every block. Known without a tower, too.
+    package func unitCount(patches: Int) -> Int { Self.stripCount(patches: patches) * (2 + 2 * depth) }
+
+    package func unitCount(of image: PreparedImage) -> Int { unitCount(patches: image.patchRows * image.patchColumns) }
 }
 
 /// One image on its way through the tower.

@@ -28,9 +28,7 @@ struct EncodedImages<B: Backend> {
         self.vision = vision
     }
 
-    func unitCount(of image: PreparedImage) -> Int {
-        vision.map { VisionTower<B>.unitCount(patches: image.patchRows * image.patchColumns, $0) } ?? 0
-    }
+    func unitCount(of image: PreparedImage) -> Int { vision?.unitCount(of: image) ?? 0 }
 
     mutating func register(_ image: PreparedImage, as id: ImageID) throws(RunnerError) {
         guard vision != nil else { throw .notMultimodal }

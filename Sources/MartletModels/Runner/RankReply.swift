@@ -1,4 +1,5 @@
 import MartletCore
+import MartletEngine
 
 /// What the lead rank of a copy in another process tells its engine of a step that was collected.
 package enum RankReply: Sendable, Equatable {
@@ -10,7 +11,7 @@ package enum RankReply: Sendable, Equatable {
     /// "MSR" and the version.
     private static var format: UInt32 { 0x0152_534D }
     /// A result and a few bytes.
-    private static var maximumByteCount: Int { (16 << 20) + 64 }
+    private static var maximumByteCount: Int { StepResult.maximumByteCount + 64 }
 
     package func encoded() throws(PlanCodingError) -> [UInt8] {
         var writer = PlanWriter(format: Self.format)

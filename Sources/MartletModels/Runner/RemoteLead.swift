@@ -9,21 +9,20 @@ package final class RemoteLead: ModelRunner {
     package internal(set) var costModel: CostModel
     /// To be ticked when any rank of the copy is heard to have moved.
     package let progress = StepProgress()
-    private let unitCount: @Sendable (PreparedImage) -> Int
+    private let vision: VisionConfiguration?
     private let replies: MessageQueue<RankReply>
 
-    /// `costModel`: until a warm-up. `unitCount`: vision units of a picture. `replies`: closed when no more can come.
+    /// `costModel`: until a warm-up. `vision`: of a model that sees. `replies`: closed when no more can come.
     package init(
-        limits: RunnerLimits, costModel: CostModel, unitCount: @escaping @Sendable (PreparedImage) -> Int,
-        replies: MessageQueue<RankReply>
+        limits: RunnerLimits, costModel: CostModel, vision: VisionConfiguration?, replies: MessageQueue<RankReply>
     ) {
         self.limits = limits
         self.costModel = costModel
-        self.unitCount = unitCount
+        self.vision = vision
         self.replies = replies
     }
 
-    package func visionUnitCount(of image: PreparedImage) -> Int { unitCount(image) }
+    package func visionUnitCount(of image: PreparedImage) -> Int { vision?.unitCount(of: image) ?? 0 }
 
     package func register(_ image: PreparedImage, as id: ImageID) {}
 

@@ -55,7 +55,8 @@ import Testing
         #expect(large.patches > VisionBench.Tower.stripRows, "strips are several")
         #expect(small.patches == 64 && large.patches == 1600)
         #expect(large.phases.values.allSatisfy { $0 > 0 } && large.phases.count == TowerSpeed.phaseNames.count)
-        let phases = (0..<bench.tower.unitCount(patches: 1600)).map { bench.tower.phase(ofUnit: $0, patches: 1600) }
+        let units = 0..<bench.tower.configuration.unitCount(patches: 1600)
+        let phases = units.map { bench.tower.phase(ofUnit: $0, patches: 1600) }
         let counts = Dictionary(grouping: phases) { $0.rawValue }.mapValues(\.count)
         // Two strips: each once at the ends, and each twice in every block.
         let blocks = (phases.count - 4) / 4

@@ -25,13 +25,8 @@ import Testing
         }
         let twin = try model.runner(CPUBackend(threads: 1), blockCount: 256)
         follower.orders.put(.begin(twin.limits))
-        let vision = model.configuration.vision
         let lead = RemoteLead(
-            limits: twin.limits, costModel: twin.costModel,
-            unitCount: { image in
-                let patches = image.patchRows * image.patchColumns
-                return vision.map { VisionTower<CPUBackend>.unitCount(patches: patches, $0) } ?? 0
-            }, replies: replies)
+            limits: twin.limits, costModel: twin.costModel, vision: model.configuration.vision, replies: replies)
         return GroupRunner(lead: lead, followers: [follower], communicator: group.communicator(ofRank: 0))
     }
 
