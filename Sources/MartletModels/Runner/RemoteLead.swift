@@ -4,7 +4,7 @@ import MartletParallel
 
 /// The lead rank of a copy that runs in another process, as its engine sees it from here. It is told everything as a
 /// follower of `GroupRunner`; here its results arrive.
-package final class RemoteLead: ModelRunner {
+package final class RemoteLead: CostedLead {
     package let limits: RunnerLimits
     package internal(set) var costModel: CostModel
     /// To be ticked when any rank of the copy is heard to have moved.

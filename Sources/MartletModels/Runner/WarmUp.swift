@@ -4,20 +4,23 @@ import MartletTensor
 
 /// A runner that finds out what its work costs.
 protocol WarmingRunner: ModelRunner {
-    /// Runs every path once by way of `runner`, which has other ranks run what this one does, or runs it instead.
-    func warmUp(through runner: some ModelRunner, now: () -> Double) throws
+    /// Runs every path once by way of `runner`, which has other ranks run what this one does, or runs it instead, and
+    /// gives what that took; nil where there is no room to tell.
+    func warmUp(through runner: some ModelRunner, now: () -> Double) throws -> CostModel?
 }
 
-extension DecoderRunner: WarmingRunner {
+/// A lead whose costs are what somebody found.
+protocol CostedLead: ModelRunner {
+    var costModel: CostModel { get set }
+}
+
+extension DecoderRunner: WarmingRunner, CostedLead {
     /// Runs every path once (prefill, decode, vision tower) so that the first request finds memory touched and code
     /// warm, and fits the cost model to what it took. `now` in seconds. Leaves no state behind; call it before
     /// the engine has the runner.
-    package func warmUp(now: () -> Double) throws { try warmUp(through: self, now: now) }
-
-    /// By way of `runner`, which has all ranks run what this one does.
-    func warmUp(through runner: some ModelRunner, now: () -> Double) throws {
+    func warmUp(through runner: some ModelRunner, now: () -> Double) throws -> CostModel? {
         let rows = min(16, decoder.maxRows, limits.maxModelLength - 2, limits.blockCount * limits.blockSize - 2)
-        guard rows > 1 else { return }
+        guard rows > 1 else { return nil }
         let blocks = (0..<((rows + 1 + limits.blockSize - 1) / limits.blockSize)).map(BlockID.init)
         var index = UInt64.max - 8
         func seconds(_ plan: StepPlan) throws -> Double {
@@ -47,10 +50,10 @@ extension DecoderRunner: WarmingRunner {
 
         let row = max(1e-9, (prefillSeconds - decodeSeconds) / Double(rows - 1))
         let perOperation = row / workload.operationsPerRow
-        costModel = CostModel(
+        try warmUpVision(through: runner)
+        return CostModel(
             step: max(0, decodeSeconds - row), row: row, pair: perOperation * workload.operationsPerPair,
             visionUnit: perOperation * workload.operationsPerVisionUnit)
-        try warmUpVision(through: runner)
     }
 
     private func admission(rows: Int) -> SlotAdmission {
@@ -77,13 +80,12 @@ extension DecoderRunner: WarmingRunner {
 }
 
 extension GroupRunner {
-    /// Every rank's, at once. `first`: a copy whose lead is in this process, for one whose lead is not: what it
-    /// measures is what the other took.
+    /// Every rank's, at once, and what this copy's work costs. `first`: a copy whose lead is in this process and knows
+    /// what to run, for one whose lead is not.
     package func warmUp(like first: GroupRunner, now: () -> Double) throws {
-        guard let guide = lead as? any WarmingRunner ?? first.lead as? any WarmingRunner else { return }
-        try guide.warmUp(through: self, now: now)
-        if let remote = lead as? RemoteLead { remote.costModel = guide.costModel }
+        guard let guide = lead as? any WarmingRunner ?? first.lead as? any WarmingRunner,
+            let cost = try guide.warmUp(through: self, now: now)
+        else { return }
+        (lead as? any CostedLead)?.costModel = cost
     }
-
-    package func warmUp(now: () -> Double) throws { try warmUp(like: self, now: now) }
 }

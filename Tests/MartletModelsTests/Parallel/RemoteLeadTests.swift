@@ -58,6 +58,19 @@ import Testing
         }
     }
 
+    /// What its work costs is measured there, by the plans of one that is here, whose own costs stay as they are.
+    @Test func itWarmsUpLikeOneThatIsHere() throws {
+        let first = GroupRunner(lead: try model.runner(CPUBackend(threads: 1), blockCount: 256))
+        let own = first.costModel, remote = try runner()
+        var looks = 0.0
+        try remote.warmUp(like: first) {
+            looks += 1
+            return looks * looks
+        }
+        #expect(first.costModel == own)
+        #expect(remote.costModel != own)
+    }
+
     /// A plan at fault is one request's; what comes after goes on.
     @Test func aFaultComesBackAsOne() throws {
         let runner = try runner()
