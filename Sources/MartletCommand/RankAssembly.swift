@@ -40,9 +40,14 @@ struct RankAssembly {
             storage: WeightStorage(dtype: options.dtype, quantization: options.quantization))
     }
 
+    /// Weights are the pages of a mapped file: processes have them in common.
+    private var isMapped: Bool { files.isPacked && !options.copiesPanels }
+
     /// What the ranks of this machine keep as weights, in bytes: what several hold counts for each.
     var weightBytes: Int {
-        guard layout.shards.count > 1 else { return footprint.weightBytes }
+        guard layout.shards.count > 1 else {
+            return footprint.weightBytes * (isMapped ? 1 : process?.neighbours.count ?? 1)
+        }
         let storage = WeightStorage(dtype: options.dtype, quantization: options.quantization)
         let shards = process.map { $0.neighbours.map(layout.shard) } ?? layout.shards
         return shards.reduce(0) { $0 + bytes(of: $1, storage) }
@@ -59,7 +64,7 @@ struct RankAssembly {
     var available: Int? {
         // Pages of a mapped file count as free, and are not.
         (HostMemory.read()?.available).map {
-            files.isPacked && !options.copiesPanels ? max(0, $0 - files.totalBytes) : $0
+            isMapped ? max(0, $0 - files.totalBytes) : $0
         }
     }
 

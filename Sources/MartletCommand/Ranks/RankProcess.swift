@@ -134,7 +134,8 @@ final class RankProcess: Sendable {
     /// whoever supervises it starts all of them again.
     func endWhenBroken(_ logger: Logger) {
         breakUp.listen { reason in
-            logger.critical("The ranks no longer work together: \(reason). The process ends.")
+            let sentence = reason.hasSuffix(".") ? reason : reason + "."
+            logger.critical("The ranks no longer work together: \(sentence) The process ends.")
             Self.exit(70, after: Self.farewellSeconds)
         }
     }
