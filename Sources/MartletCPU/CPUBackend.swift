@@ -80,7 +80,7 @@ extension Activation where Storage == CPUBackend.Storage {
 // MARK: - Memory
 
 extension CPUBackend {
-    package func makeActivation(rows: Int, width: Int) throws -> Activation<Storage> {
+    package func makeActivation(rows: Int, width: Int, role: ActivationRole) throws -> Activation<Storage> {
         let (count, overflow) = rows.multipliedReportingOverflow(by: width)
         guard !overflow else { throw MemoryError(byteCount: .max) }
         return Activation(storage: try Storage(count: count), rows: rows, width: width)

@@ -1,46 +1,40 @@
-import MartletCPU
 import MartletEngine
 import MartletModels
 import MartletParallel
 import MartletTensor
 
 /// One rank's part of a model in memory, on its way to a runner.
-struct LoadedRank {
-    let backend: CPUBackend
-    private let decoder: TextDecoder<CPUBackend>
-    private let tower: VisionTower<CPUBackend>?
+struct LoadedRank<Machine: Hardware> {
+    typealias B = Machine.RankBackend
+
+    let backend: B
+    private let decoder: TextDecoder<B>
+    private let tower: VisionTower<B>?
     private let vision: VisionConfiguration?
     private let link: StageLink
-
-    /// Where a rank stands: what it holds, and what it computes on.
-    struct Place: Sendable {
-        let shard: Shard
-        /// nil = as many as the machine has.
-        let threads: Int?
-        /// Where these stay; empty = anywhere.
-        let processors: [Int]
-    }
 
     /// Takes the weights from `weights`, where the first copy's rank reads them. `communicator`: of all ranks of the
     /// copy. `loaded`: bytes of the files, as they become weights. Throws `WeightError`, `MemoryError`.
     init(
-        _ files: ModelFiles, options: ModelOptions, place: Place, communicator: any Communicator,
-        weights: SharedWeights, loaded: @escaping (Int) -> Void
+        _ files: ModelFiles, options: ModelOptions, on machine: Machine, place: RankPlace,
+        communicator: any Communicator, weights: SharedWeights<B>, loaded: @escaping (Int) -> Void
     ) throws {
-        backend = try CPUBackend(
-            threads: place.threads, activations: options.activations, copiesPanels: options.copiesPanels,
-            processors: place.processors, communicator: communicator.subgroup(Array(place.shard.stageRanks)))
+        backend = try machine.backend(
+            at: place, communicator: communicator.subgroup(Array(place.shard.stageRanks)))
         link = StageLink(place.shard, communicator: communicator)
-        let backend = backend
-        let loader = WeightLoader(
-            backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization,
-            shard: place.shard, loaded: loaded)
-        let configuration = files.configuration
-        let part = try weights.part(of: place.shard) {
-            SharedWeights.Part(
-                decoder: try DecoderWeights(loader, configuration.decoder),
-                vision: try place.shard.tower.map { try VisionWeights(loader, $0.vision) })
+        let backend = backend, towerBackend = try machine.towerBackend(beside: backend)
+        let loader = { (backend: B) in
+            WeightLoader(
+                backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization,
+                shard: place.shard, loaded: loaded)
         }
+        let configuration = files.configuration
+        let load = {
+            SharedWeights<B>.Part(
+                decoder: try DecoderWeights(loader(backend), configuration.decoder),
+                vision: try place.shard.tower.map { try VisionWeights(loader(towerBackend), $0.vision) })
+        }
+        let part = machine.sharesWeights ? try weights.part(of: place.shard, load: load) : try load()
         decoder = try TextDecoder(
             backend: backend, configuration: configuration.decoder, weights: part.decoder,
             maxRows: EngineConfiguration.stepRows(
@@ -48,7 +42,7 @@ struct LoadedRank {
         vision = configuration.vision
         tower = try part.vision.flatMap { weights in
             try place.shard.tower.map {
-                try VisionTower(backend: backend, configuration: $0.vision, weights: weights)
+                try VisionTower(backend: towerBackend, configuration: $0.vision, weights: weights)
             }
         }
     }
@@ -56,10 +50,10 @@ struct LoadedRank {
     /// Throws `MemoryError` where the KV cache finds no room.
     func runner(
         limits: RunnerLimits, cacheType: DType, footprint: ModelFootprint, progress: StepProgress
-    ) throws -> DecoderRunner<CPUBackend> {
+    ) throws -> DecoderRunner<B> {
         try DecoderRunner(
             backend: backend, decoder: decoder, tower: tower, vision: vision, limits: limits, cacheType: cacheType,
-            workload: RunnerWorkload(footprint, visionStripRows: VisionTower<CPUBackend>.stripRows), link: link,
+            workload: RunnerWorkload(footprint, visionStripRows: VisionTower<B>.stripRows), link: link,
             progress: progress)
     }
 }

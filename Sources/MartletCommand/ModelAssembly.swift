@@ -41,14 +41,21 @@ struct ModelAssembly {
         _ options: ModelOptions, environment: [String: String], process: RankProcess? = nil,
         report: @escaping @Sendable (Event) -> Void
     ) throws -> sending (ModelAssembly, [GroupRunner]) {
+        try load(
+            options, on: CPUHardware(options: options), environment: environment, process: process, report: report)
+    }
+
+    private static func load(
+        _ options: ModelOptions, on machine: some Hardware, environment: [String: String], process: RankProcess?,
+        report: @escaping @Sendable (Event) -> Void
+    ) throws -> sending (ModelAssembly, [GroupRunner]) {
         let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
         report(.opened(files))
         let text = try ModelText(files, options: options, environment: environment)
         let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
-        let ranks = try RankAssembly(files, options: options, process: process)
-        let memory = HostMemory.read()
-        if let memory, ranks.weightBytes > memory.available {
-            throw AssemblyError.weightsExceedMemory(weights: ranks.weightBytes, available: memory.available)
+        let ranks = try RankAssembly(files, options: options, on: machine, process: process)
+        if let available = machine.availableBytes(), ranks.weightBytes > available {
+            throw AssemblyError.weightsExceedMemory(weights: ranks.weightBytes, available: available)
         }
 
         let cacheBytesPerToken = ranks.layout.cacheBytesPerToken(ranks.cacheType)

@@ -7,9 +7,10 @@ import Synchronization
 
 /// Loads a model's ranks, those of a copy all at once: the lead rank on the thread that asks, the others on threads of
 /// their own. Copies come one after the other and share the weights of the first.
-struct RankAssembly {
+struct RankAssembly<Machine: Hardware> {
     let files: ModelFiles
     let options: ModelOptions
+    let machine: Machine
     let layout: ParallelLayout
     let footprint: ModelFootprint
     let cacheType: DType
@@ -17,11 +18,12 @@ struct RankAssembly {
     let process: RankProcess?
 
     /// Throws `ParallelError`, naming sizes that work.
-    init(_ files: ModelFiles, options: ModelOptions, process: RankProcess? = nil) throws {
+    init(_ files: ModelFiles, options: ModelOptions, on machine: Machine, process: RankProcess? = nil) throws {
         self.files = files
         self.options = options
+        self.machine = machine
         self.process = process
-        layout = try Self.layout(files, options: options)
+        layout = try ParallelLayout(files, options: options)
         footprint = ModelFootprint(
             files.configuration, dtype: options.dtype, quantization: options.quantization,
             weightBytes: files.isPacked ? files.totalBytes : nil)
@@ -33,15 +35,8 @@ struct RankAssembly {
     /// All ranks of a copy as its engine sees them. `trace`: of the stages of a pipeline.
     typealias Ranks = (runner: GroupRunner, threadCount: Int, trace: PipelineTrace?)
 
-    /// The layout that the options ask for. Throws `ParallelError`, naming sizes that work.
-    static func layout(_ files: ModelFiles, options: ModelOptions) throws(ParallelError) -> ParallelLayout {
-        try ParallelLayout(
-            files.configuration, tensors: files.configuration.tensors(of: files.weights), size: options.parallel,
-            storage: WeightStorage(dtype: options.dtype, quantization: options.quantization))
-    }
-
     /// Weights are the pages of a mapped file: processes have them in common.
-    private var isMapped: Bool { files.isPacked && !options.copiesPanels }
+    private var isMapped: Bool { files.isPacked && machine.mapsWeights }
 
     /// What the ranks of this machine keep as weights, in bytes: what several hold counts for each.
     var weightBytes: Int {
@@ -60,10 +55,10 @@ struct RankAssembly {
         return shards.reduce(0) { $0 + bytes(of: $1, WeightStorage()) }
     }
 
-    /// Memory that is left on this machine, in bytes, once the weights are loaded; nil = unknown.
+    /// Memory that is left, in bytes, once the weights are loaded; nil = unknown.
     var available: Int? {
         // Pages of a mapped file count as free, and are not.
-        (HostMemory.read()?.available).map {
+        machine.availableBytes().map {
             isMapped ? max(0, $0 - files.totalBytes) : $0
         }
     }
@@ -71,7 +66,7 @@ struct RankAssembly {
     /// What the KV cache of all ranks may take, in bytes, if nobody says (D10); nil = unknown. Of ranks in several
     /// processes every one asks, at the same place.
     func cacheBytes() throws -> Int? {
-        guard let process else { return available.map { $0 / 4 } }
+        guard let process else { return available.map(machine.cacheBytes) }
         return try cacheBytes(process)
     }
 
@@ -87,7 +82,7 @@ struct RankAssembly {
     func load(
         progress: @escaping @Sendable (_ bytes: Int, _ total: Int) -> Void, sized: () throws -> RunnerLimits
     ) throws -> [Ranks] {
-        let count = LoadCount(total: fileBytes, show: progress), weights = SharedWeights()
+        let count = LoadCount(total: fileBytes, show: progress), weights = SharedWeights<Machine.RankBackend>()
         if let process { return try lead(process, weights: weights, loaded: count.add, sized: sized) }
         var limits: RunnerLimits?
         return try (0..<layout.size.data).map { copy in
@@ -100,16 +95,16 @@ struct RankAssembly {
     }
 
     private func load(
-        copy: Int, weights: SharedWeights, count: LoadCount, sized: () throws -> RunnerLimits
+        copy: Int, weights: SharedWeights<Machine.RankBackend>, count: LoadCount, sized: () throws -> RunnerLimits
     ) throws -> Ranks {
         let places = places(ofCopy: copy)
         guard places.count > 1 else {
             let rank = try LoadedRank(
-                files, options: options, place: places[0], communicator: SoleCommunicator(), weights: weights,
-                loaded: count.add)
+                files, options: options, on: machine, place: places[0], communicator: SoleCommunicator(),
+                weights: weights, loaded: count.add)
             let runner = try rank.runner(
                 limits: sized(), cacheType: cacheType, footprint: footprint, progress: StepProgress())
-            return (GroupRunner(lead: runner), rank.backend.pool.threadCount, nil)
+            return (GroupRunner(lead: runner), machine.threadCount(of: rank.backend), nil)
         }
         let stageCount = layout.stages.count
         let trace = stageCount > 1 ? PipelineTrace(stageCount: stageCount) : nil
@@ -127,8 +122,8 @@ struct RankAssembly {
         }
         do {
             let rank = try LoadedRank(
-                files, options: options, place: places[0], communicator: communicator, weights: weights,
-                loaded: count.add)
+                files, options: options, on: machine, place: places[0], communicator: communicator,
+                weights: weights, loaded: count.add)
             try communicator.barrier()
             let limits = try sized()
             for follower in followers { follower.orders.put(.begin(limits)) }
@@ -143,14 +138,15 @@ struct RankAssembly {
     }
 
     private func follower(
-        _ index: Int, at place: LoadedRank.Place, of group: LocalGroup, weights: SharedWeights, count: LoadCount,
+        _ index: Int, at place: RankPlace, of group: LocalGroup,
+        weights: SharedWeights<Machine.RankBackend>, count: LoadCount,
         progress: StepProgress
     ) -> FollowerThread {
-        let (files, options, cacheType, footprint) = (files, options, cacheType, footprint)
+        let (files, options, machine, cacheType, footprint) = (files, options, machine, cacheType, footprint)
         return FollowerThread(rank: index, group: group, processors: place.processors) { orders in
             let communicator = group.communicator(ofRank: index)
             let rank = try LoadedRank(
-                files, options: options, place: place, communicator: communicator, weights: weights,
+                files, options: options, on: machine, place: place, communicator: communicator, weights: weights,
                 loaded: count.add)
             try communicator.barrier()
             try orders.follow {
@@ -161,18 +157,27 @@ struct RankAssembly {
 
     /// Threads and processors are shared out evenly over the ranks of all copies; a rank alone is left where the system
     /// puts it. So is a lead rank's own thread, which is the engine's: what the others leave is where it goes.
-    private func places(ofCopy copy: Int) -> [LoadedRank.Place] {
+    private func places(ofCopy copy: Int) -> [RankPlace] {
         let shards = layout.shards, count = layout.size.rankCount
         guard count > 1 else {
-            return [LoadedRank.Place(shard: shards[0], threads: options.threads, processors: [])]
+            return [RankPlace(shard: shards[0], seat: 0, threads: options.threads, processors: [])]
         }
         let threads = options.threads ?? ThreadPool.defaultThreadCount()
         let processors = ThreadAffinity.shares(of: ThreadAffinity.processors(), over: count)
         return shards.enumerated().map { index, shard in
             let rank = copy * shards.count + index
             let share = threads * (rank + 1) / count - threads * rank / count
-            return LoadedRank.Place(shard: shard, threads: max(1, share), processors: processors[rank])
+            return RankPlace(shard: shard, seat: rank, threads: max(1, share), processors: processors[rank])
         }
+    }
+}
+
+extension ParallelLayout {
+    /// The layout that the options ask for. Throws `ParallelError`, naming sizes that work.
+    init(_ files: ModelFiles, options: ModelOptions) throws(ParallelError) {
+        try self.init(
+            files.configuration, tensors: files.configuration.tensors(of: files.weights), size: options.parallel,
+            storage: WeightStorage(dtype: options.dtype, quantization: options.quantization))
     }
 }
 

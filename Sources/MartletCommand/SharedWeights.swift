@@ -1,16 +1,16 @@
-import MartletCPU
 import MartletModels
+import MartletTensor
 import Synchronization
 
 /// The weights that the copies of a model in one process have in common (D14): each rank's part is read by the first
 /// copy, and what the others multiply with is the same memory.
 ///
 /// `@unchecked Sendable`: what it gives out is written before it is kept, and only read from then on.
-final class SharedWeights: @unchecked Sendable {
+final class SharedWeights<B: Backend>: @unchecked Sendable {
     /// What one rank multiplies with.
     struct Part {
-        let decoder: DecoderWeights<CPUBackend>
-        let vision: VisionWeights<CPUBackend>?
+        let decoder: DecoderWeights<B>
+        let vision: VisionWeights<B>?
     }
 
     private struct Key: Hashable {

@@ -1,3 +1,11 @@
+/// What activations are for, which says how a device may keep them.
+package enum ActivationRole: Sendable {
+    /// Sums, and what is added to: f32 everywhere.
+    case exact
+    /// What products and attention read: f32 on the CPU, 16 bits on a device that multiplies these.
+    case operand
+}
+
 /// A matrix of activations in a backend's memory, [rows, width] row-major with rows `stride` elements apart:
 /// a view, cheap to copy, keeping its storage alive. Contents are mutable; who writes when is the caller's
 /// order of operations.

@@ -20,7 +20,7 @@ package protocol Backend: AnyObject {
     // MARK: Memory
 
     /// Uninitialised activations. Throws when the memory is not to be had.
-    func makeActivation(rows: Int, width: Int) throws -> Activation<Storage>
+    func makeActivation(rows: Int, width: Int, role: ActivationRole) throws -> Activation<Storage>
     /// Packs `slices` of a checkpoint, stacked by rows, into one matrix; all have the same number of columns.
     /// `dtype`, or a slice's own, converts plain types (f32, f16, bf16) to that one, which may be plain, Q8_0 or Q4_0;
     /// nil and quantised types stay as stored.
@@ -34,8 +34,15 @@ package protocol Backend: AnyObject {
         -> KVCache
     /// Copies values [rows, width] in.
     func write(_ values: [Float], to x: Activation<Storage>)
-    /// Waits for everything before it, then copies [rows, width] out.
-    func read(_ x: Activation<Storage>) -> [Float]
+    /// Waits for everything before it, then copies [rows, width] out. Throws when the device is lost.
+    func read(_ x: Activation<Storage>) throws -> [Float]
+
+    /// Runs `body`, the layers of a decoder over the rows of a batch with `cache`, once and in order; or what an
+    /// earlier call with this cache has left on the device, where that does the same. `body` takes the batch that it is
+    /// to compute: `batch`, or `batch` with rows behind it that count for nothing, at most `room` in all.
+    func layers(
+        _ batch: AttentionBatch, cache: KVCache, room: Int, _ body: (AttentionBatch) throws -> Void
+    ) throws
 
     // MARK: Rows
 
@@ -113,6 +120,20 @@ package protocol Backend: AnyObject {
 
     // MARK: Choice
 
-    /// Chooses a token for each row of logits; one request a row (D12). A row that holds NaN gives nil.
-    func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) -> [SampledToken?]
+    /// Waits for everything before it, then chooses a token for each row of logits; one request a row (D12). A row that
+    /// holds NaN gives nil. Throws when the device is lost.
+    func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?]
+}
+
+extension Backend {
+    /// Exact ones.
+    package func makeActivation(rows: Int, width: Int) throws -> Activation<Storage> {
+        try makeActivation(rows: rows, width: width, role: .exact)
+    }
+
+    package func layers(
+        _ batch: AttentionBatch, cache: KVCache, room: Int, _ body: (AttentionBatch) throws -> Void
+    ) throws {
+        try body(batch)
+    }
 }

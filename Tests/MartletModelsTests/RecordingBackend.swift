@@ -33,11 +33,12 @@ final class RecordingBackend<Inner: Backend>: Backend {
 
     private func record(_ operation: String, _ y: Activation<Storage>) {
         guard recordsValues else { return }
-        events.append(Event(operation: operation, rows: y.rows, width: y.width, values: inner.read(y)))
+        let values = (try? inner.read(y)) ?? []
+        events.append(Event(operation: operation, rows: y.rows, width: y.width, values: values))
     }
 
-    func makeActivation(rows: Int, width: Int) throws -> Activation<Storage> {
-        let made = try inner.makeActivation(rows: rows, width: width)
+    func makeActivation(rows: Int, width: Int, role: ActivationRole) throws -> Activation<Storage> {
+        let made = try inner.makeActivation(rows: rows, width: width, role: role)
         counter.countActivation(((made.storage as? CPUBackend.Storage)?.count ?? 0) * 4)
         return made
     }
@@ -65,7 +66,7 @@ final class RecordingBackend<Inner: Backend>: Backend {
         return cache
     }
     func write(_ values: [Float], to x: Activation<Storage>) { inner.write(values, to: x) }
-    func read(_ x: Activation<Storage>) -> [Float] { inner.read(x) }
+    func read(_ x: Activation<Storage>) throws -> [Float] { try inner.read(x) }
     func embed(_ tokens: [TokenID], table: Matrix, firstRow: Int, into y: Activation<Storage>) {
         counter.countRows(tokens.count)
         inner.embed(tokens, table: table, firstRow: firstRow, into: y)
@@ -140,10 +141,10 @@ final class RecordingBackend<Inner: Backend>: Backend {
     func allGather(_ widths: [Int], of x: Activation<Storage>) throws { try inner.allGather(widths, of: x) }
     func broadcast(_ x: Activation<Storage>, from root: Int) throws { try inner.broadcast(x, from: root) }
     func agrees(on value: UInt64) throws -> Bool { try inner.agrees(on: value) }
-    func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) -> [SampledToken?] {
+    func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?] {
         sampleCount += 1
-        guard changesTokens(sampleCount) else { return inner.sample(logits, requests) }
-        return inner.sample(logits, requests).map { choice in
+        guard changesTokens(sampleCount) else { return try inner.sample(logits, requests) }
+        return try inner.sample(logits, requests).map { choice in
             choice.map {
                 SampledToken(token: ($0.token + 1) % 256, logprob: $0.logprob, top: $0.top)
             }

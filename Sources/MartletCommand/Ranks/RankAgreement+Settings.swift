@@ -10,7 +10,7 @@ extension RankAgreement {
     init(_ settings: ServeSettings, environment: [String: String]) throws {
         let options = settings.model
         let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
-        _ = try RankAssembly.layout(files, options: options)
+        _ = try ParallelLayout(files, options: options)
         let partition = (options.parallel.layerPartition ?? []).map { "\($0)" }.joined(separator: ",")
         #if DEBUG
         let build = "debug"

@@ -10,15 +10,15 @@ extension RankAssembly {
     /// Rank 0's part of `load`. The first copy's lead rank is this one; the other copies are wholly in other processes,
     /// and their engines here.
     func lead(
-        _ process: RankProcess, weights: SharedWeights, loaded: @escaping @Sendable (Int) -> Void,
+        _ process: RankProcess, weights: SharedWeights<Machine.RankBackend>, loaded: @escaping @Sendable (Int) -> Void,
         sized: () throws -> RunnerLimits
     ) throws -> [Ranks] {
         do {
             let place = place(in: process)
             let world = process.communicator(stageCount: layout.stages.count)
             let rank = try LoadedRank(
-                files, options: options, place: place, communicator: ownCopy(of: world), weights: weights,
-                loaded: loaded)
+                files, options: options, on: machine, place: place, communicator: ownCopy(of: world),
+                weights: weights, loaded: loaded)
             try world.barrier()
             let limits = try sized()
             let copies = (0..<layout.size.data).map { LinkedFollowers(process.link, ranks: followers(ofCopy: $0)) }
@@ -57,7 +57,7 @@ extension RankAssembly {
     }
 
     private func remoteLead(
-        ofCopy copy: Int, like runner: DecoderRunner<CPUBackend>, _ process: RankProcess
+        ofCopy copy: Int, like runner: some ModelRunner, _ process: RankProcess
     ) -> RemoteLead {
         let replies = MessageQueue<RankReply>()
         let lead = RemoteLead(
@@ -82,8 +82,8 @@ extension RankAssembly {
             ThreadAffinity.pin(to: place.processors)
             let world = process.communicator(stageCount: layout.stages.count)
             let rank = try LoadedRank(
-                files, options: options, place: place, communicator: ownCopy(of: world), weights: SharedWeights(),
-                loaded: loaded)
+                files, options: options, on: machine, place: place, communicator: ownCopy(of: world),
+                weights: SharedWeights(), loaded: loaded)
             try world.barrier()
             _ = try cacheBytes(process)
             let progress = StepProgress()
@@ -101,11 +101,11 @@ extension RankAssembly {
         }
     }
 
-    /// Memory that the KV caches of all copies may take: so much that no machine gives more than a quarter of what it
-    /// has left. Every rank asks at the same place, when all have loaded their weights.
+    /// Memory that the KV caches of all copies may take: so much that no machine gives more than its share of what
+    /// it has left. Every rank asks at the same place, when all have loaded their weights.
     func cacheBytes(_ process: RankProcess) throws -> Int? {
         let here = cacheBytesPerToken(of: process.neighbours)
-        let tokens = available.map { $0 / 4 / max(1, here) } ?? Int.max
+        let tokens = available.map { machine.cacheBytes(of: $0) / max(1, here) } ?? Int.max
         let least = try process.communicator().minimum(of: tokens)
         return least == .max ? nil : least * layout.cacheBytesPerToken(cacheType) * layout.size.data
     }
@@ -118,14 +118,15 @@ extension RankAssembly {
     }
 
     /// Of all ranks.
-    private func threadCount(_ place: LoadedRank.Place, _ process: RankProcess) throws -> Int {
+    private func threadCount(_ place: RankPlace, _ process: RankProcess) throws -> Int {
         let counts = try process.communicator().exchange([UInt8(clamping: place.threads ?? 1)])
         return counts.reduce(0) { $0 + Int($1.first ?? 1) }
     }
 
-    private func place(in process: RankProcess) -> LoadedRank.Place {
-        LoadedRank.Place(
+    private func place(in process: RankProcess) -> RankPlace {
+        RankPlace(
             shard: layout.shard(ofRank: process.rank),
+            seat: process.neighbours.firstIndex(of: process.rank) ?? 0,
             threads: process.seats.threadCount(
                 of: process.rank, asked: options.threads, quota: ThreadPool.defaultThreadCount()),
             processors: process.seats.processors(of: process.rank))

@@ -112,7 +112,8 @@ final class RankProcess: Sendable {
             let files = try ModelFiles.open(
                 settings.model.model, loadFormat: settings.model.loadFormat, environment: environment)
             let read = Guarded(0)
-            try RankAssembly(files, options: settings.model, process: self).follow(self) { bytes in
+            let machine = CPUHardware(options: settings.model)
+            try RankAssembly(files, options: settings.model, on: machine, process: self).follow(self) { bytes in
                 read.with { $0 += bytes }
             } ready: {
                 let bytes = LoadProgress.gibibytes(read.with { $0 })

@@ -18,8 +18,8 @@ package final class TextDecoder<B: Backend> {
     /// What of the model this rank has.
     package var shard: Shard { weights.shard }
 
-    /// Residual stream, and the branch that is added to it: [maxRows, hidden].
-    private let hidden, branch: Activation<B.Storage>
+    /// Residual stream, its norm that products read, and the branch that is added to it: [maxRows, hidden].
+    private let hidden, normed, branch: Activation<B.Storage>
     private let rotary: Activation<B.Storage>
     /// [maxRows, fused q, k, v width] and [maxRows, query width].
     private let fused, attended: Activation<B.Storage>
@@ -29,7 +29,7 @@ package final class TextDecoder<B: Backend> {
     /// The head runs in strips too: a row is as wide as the vocabulary.
     private let headRows: Int
     /// nil before the last stage.
-    private let selected, logits: Activation<B.Storage>?
+    private let selected, selectedNormed, logits: Activation<B.Storage>?
 
     /// Scratch memory for steps of up to `maxRows` rows.
     package init(backend: B, configuration: DecoderConfiguration, weights: DecoderWeights<B>, maxRows: Int) throws {
@@ -42,16 +42,17 @@ package final class TextDecoder<B: Backend> {
         let size = configuration.hiddenSize, shard = weights.shard
         vocabularyWidths = TensorCut.vocabulary(configuration, over: backend.rankCount).map(\.count)
         hidden = try backend.makeActivation(rows: maxRows, width: size)
+        normed = try backend.makeActivation(rows: maxRows, width: size, role: .operand)
         branch = try backend.makeActivation(rows: maxRows, width: size)
         rotary = try backend.makeActivation(rows: maxRows, width: configuration.rotary.dimensions)
-        fused = try backend.makeActivation(rows: maxRows, width: shard.heads.fusedWidth)
-        attended = try backend.makeActivation(rows: maxRows, width: shard.heads.queryWidth)
-        gateUp = try backend.makeActivation(rows: stripRows, width: 2 * shard.intermediate.count)
-        inner = try backend.makeActivation(rows: stripRows, width: shard.intermediate.count)
-        selected = shard.isLastStage ? try backend.makeActivation(rows: headRows, width: size) : nil
-        logits =
-            shard.isLastStage
-            ? try backend.makeActivation(rows: headRows, width: configuration.vocabularyRows) : nil
+        fused = try backend.makeActivation(rows: maxRows, width: shard.heads.fusedWidth, role: .operand)
+        attended = try backend.makeActivation(rows: maxRows, width: shard.heads.queryWidth, role: .operand)
+        gateUp = try backend.makeActivation(rows: stripRows, width: 2 * shard.intermediate.count, role: .operand)
+        inner = try backend.makeActivation(rows: stripRows, width: shard.intermediate.count, role: .operand)
+        let heads = shard.isLastStage ? headRows : nil
+        selected = try heads.map { try backend.makeActivation(rows: $0, width: size) }
+        selectedNormed = try heads.map { try backend.makeActivation(rows: $0, width: size, role: .operand) }
+        logits = try heads.map { try backend.makeActivation(rows: $0, width: configuration.vocabularyRows) }
     }
 
     /// Embeddings of `tokens`, the first step of `run` on the first stage. Rows that stand for image patches are
@@ -76,29 +77,29 @@ package final class TextDecoder<B: Backend> {
     package func run(
         positions: RotaryPositions, batch: AttentionBatch, cache: B.KVCache, layerDone: (Int) throws -> Void
     ) throws {
-        let count = batch.rowCount
-        let table = rotary.rows(0..<count)
-        backend.rotaryTable(configuration.rotary, positions: positions, into: table)
-        for (index, layer) in weights.layers.enumerated() {
-            try attend(layer, index: index, rows: 0..<count, table: table, batch: batch, cache: cache)
-            for start in stride(from: 0, to: count, by: stripRows) {
-                try feedForward(layer, rows: start..<min(start + stripRows, count))
+        backend.rotaryTable(configuration.rotary, positions: positions, into: rotary.rows(0..<batch.rowCount))
+        try backend.layers(batch, cache: cache, room: maxRows) { batch in
+            let count = batch.rowCount
+            for (index, layer) in weights.layers.enumerated() {
+                try attend(layer, index: index, batch: batch, cache: cache)
+                for start in stride(from: 0, to: count, by: stripRows) {
+                    try feedForward(layer, rows: start..<min(start + stripRows, count))
+                }
+                try layerDone(index)
             }
-            try layerDone(index)
         }
     }
 
-    private func attend(
-        _ layer: DecoderLayer<B>, index: Int, rows: Range<Int>, table: Activation<B.Storage>, batch: AttentionBatch,
-        cache: B.KVCache
-    ) throws {
-        let x = hidden.rows(rows), y = branch.rows(rows), qkv = fused.rows(rows), a = attended.rows(rows)
+    private func attend(_ layer: DecoderLayer<B>, index: Int, batch: AttentionBatch, cache: B.KVCache) throws {
+        let rows = 0..<batch.rowCount
+        let x = hidden.rows(rows), n = normed.rows(rows), y = branch.rows(rows)
+        let qkv = fused.rows(rows), a = attended.rows(rows)
         let heads = weights.shard.heads
-        backend.rmsNorm(x, weight: layer.inputNorm, epsilon: configuration.normEpsilon, into: y)
-        backend.linear(y, layer.queryKeyValue, bias: layer.queryKeyValueBias, into: qkv)
+        backend.rmsNorm(x, weight: layer.inputNorm, epsilon: configuration.normEpsilon, into: n)
+        backend.linear(n, layer.queryKeyValue, bias: layer.queryKeyValueBias, into: qkv)
         backend.rotateAndStore(
-            qkv, heads: heads, table: table, pairing: configuration.rotary.pairing, cache: cache, layer: index,
-            batch: batch)
+            qkv, heads: heads, table: rotary.rows(rows), pairing: configuration.rotary.pairing, cache: cache,
+            layer: index, batch: batch)
         backend.attention(qkv, heads: heads, cache: cache, layer: index, batch: batch, into: a)
         backend.linear(a, layer.output, bias: nil, into: y)
         try backend.allReduce(y)
@@ -106,10 +107,10 @@ package final class TextDecoder<B: Backend> {
     }
 
     private func feedForward(_ layer: DecoderLayer<B>, rows: Range<Int>) throws {
-        let x = hidden.rows(rows), y = branch.rows(rows)
+        let x = hidden.rows(rows), n = normed.rows(rows), y = branch.rows(rows)
         let strip = 0..<rows.count
-        backend.rmsNorm(x, weight: layer.feedForwardNorm, epsilon: configuration.normEpsilon, into: y)
-        backend.linear(y, layer.gateUp, bias: nil, into: gateUp.rows(strip))
+        backend.rmsNorm(x, weight: layer.feedForwardNorm, epsilon: configuration.normEpsilon, into: n)
+        backend.linear(n, layer.gateUp, bias: nil, into: gateUp.rows(strip))
         backend.siluMultiply(gateUp.rows(strip), into: inner.rows(strip))
         backend.linear(inner.rows(strip), layer.down, bias: nil, into: y)
         try backend.allReduce(y)
@@ -130,20 +131,21 @@ package final class TextDecoder<B: Backend> {
         var tokens: [SampledToken?] = []
         for start in stride(from: 0, to: rows.count, by: headRows) {
             let strip = start..<min(start + headRows, rows.count)
-            tokens += backend.sample(try logits(of: Array(rows[strip])), Array(requests[strip]))
+            tokens += try backend.sample(logits(of: Array(rows[strip])), Array(requests[strip]))
         }
         return tokens
     }
 
     /// logits: [rows.count, vocabulary]; at most `headRows` rows at once, overwritten by the next call.
     private func logits(of rows: [Int]) throws -> Activation<B.Storage> {
-        guard let output = weights.output, let selected, let logits else {
+        guard let output = weights.output, let selected, let selectedNormed, let logits else {
             preconditionFailure("stage \(shard.stage) has no logits")
         }
-        let x = selected.rows(0..<rows.count), y = logits.rows(0..<rows.count)
-        backend.copyRows(rows, of: hidden, to: Array(0..<rows.count), of: x)
-        backend.rmsNorm(x, weight: output.norm, epsilon: configuration.normEpsilon, into: x)
-        backend.linear(x, output.head, bias: nil, into: y.columns(weights.shard.vocabulary))
+        let strip = 0..<rows.count
+        let x = selected.rows(strip), n = selectedNormed.rows(strip), y = logits.rows(strip)
+        backend.copyRows(rows, of: hidden, to: Array(strip), of: x)
+        backend.rmsNorm(x, weight: output.norm, epsilon: configuration.normEpsilon, into: n)
+        backend.linear(n, output.head, bias: nil, into: y.columns(weights.shard.vocabulary))
         try backend.allGather(vocabularyWidths, of: y)
         return y
     }
@@ -151,12 +153,12 @@ package final class TextDecoder<B: Backend> {
     /// Logits of `rows` of the last run as values, [rows.count * vocabulary]: for perplexity and for tests.
     package func readLogits(of rows: [Int]) throws -> [Float] {
         try stride(from: 0, to: rows.count, by: headRows).flatMap { start in
-            backend.read(try logits(of: Array(rows[start..<min(start + headRows, rows.count)])))
+            try backend.read(logits(of: Array(rows[start..<min(start + headRows, rows.count)])))
         }
     }
 
     /// The residual stream after the last run, [rows, hidden]: what the next stage begins with.
-    package func readHidden(rows: Int) -> [Float] { backend.read(hidden.rows(0..<rows)) }
+    package func readHidden(rows: Int) throws -> [Float] { try backend.read(hidden.rows(0..<rows)) }
 
     /// The residual stream that the stage before has read, [rows, hidden]: the first step of `run` behind the first
     /// stage.

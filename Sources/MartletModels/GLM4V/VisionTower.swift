@@ -10,7 +10,7 @@ package final class VisionTower<B: Backend> {
     private let weights: VisionWeights<B>
     private let rotary: RotaryConfiguration
     /// Scratch of one strip.
-    private let patches, normed, gateUp, inner: Activation<B.Storage>
+    private let patches, normed, branch, gateUp, inner: Activation<B.Storage>
     private let merged, mergedInner, mergedGateUp: Activation<B.Storage>
 
     /// What a unit does with its strip.
@@ -36,14 +36,15 @@ package final class VisionTower<B: Backend> {
         self.weights = weights
         rotary = Self.rotary(headDimension: configuration.headDimension)
         let rows = Self.stripRows, tokens = rows / (configuration.mergeSize * configuration.mergeSize)
-        patches = try backend.makeActivation(rows: rows, width: configuration.patchWidth)
-        normed = try backend.makeActivation(rows: rows, width: configuration.hiddenSize)
+        patches = try backend.makeActivation(rows: rows, width: configuration.patchWidth, role: .operand)
+        normed = try backend.makeActivation(rows: rows, width: configuration.hiddenSize, role: .operand)
+        branch = try backend.makeActivation(rows: rows, width: configuration.hiddenSize)
         let shard = weights.shard
-        gateUp = try backend.makeActivation(rows: rows, width: 2 * shard.inner.count)
-        inner = try backend.makeActivation(rows: rows, width: shard.inner.count)
+        gateUp = try backend.makeActivation(rows: rows, width: 2 * shard.inner.count, role: .operand)
+        inner = try backend.makeActivation(rows: rows, width: shard.inner.count, role: .operand)
         merged = try backend.makeActivation(rows: tokens, width: configuration.outputSize)
-        mergedGateUp = try backend.makeActivation(rows: tokens, width: 2 * shard.mergerInner.count)
-        mergedInner = try backend.makeActivation(rows: tokens, width: shard.mergerInner.count)
+        mergedGateUp = try backend.makeActivation(rows: tokens, width: 2 * shard.mergerInner.count, role: .operand)
+        mergedInner = try backend.makeActivation(rows: tokens, width: shard.mergerInner.count, role: .operand)
     }
 
     /// Half the head turns by the row, half by the column, each with theta 10000 over half a head (MODEL.md 2.1.5).
@@ -70,8 +71,8 @@ package final class VisionTower<B: Backend> {
         let encoding = VisionEncoding<B>(
             image: image, patchCount: count,
             hidden: try backend.makeActivation(rows: count, width: configuration.hiddenSize),
-            fused: try backend.makeActivation(rows: count, width: 3 * width),
-            attended: try backend.makeActivation(rows: min(count, Self.stripRows), width: width),
+            fused: try backend.makeActivation(rows: count, width: 3 * width, role: .operand),
+            attended: try backend.makeActivation(rows: min(count, Self.stripRows), width: width, role: .operand),
             rotary: try backend.makeActivation(rows: count, width: rotary.dimensions),
             embeddings: try backend.makeActivation(rows: image.tokenCount, width: configuration.outputSize))
         backend.rotaryTable(rotary, positions: patchPositions(image), into: encoding.rotary)
@@ -133,7 +134,8 @@ package final class VisionTower<B: Backend> {
 
     private func attend(_ rows: Range<Int>, _ block: VisionBlock<B>, of encoding: VisionEncoding<B>) throws {
         let strip = 0..<rows.count
-        let x = encoding.hidden.rows(rows), y = normed.rows(strip), a = encoding.attended.rows(strip)
+        let x = encoding.hidden.rows(rows), n = normed.rows(strip), y = branch.rows(strip)
+        let a = encoding.attended.rows(strip)
         let headCount = weights.shard.heads.count
         let heads = AttentionHeads(
             queryCount: headCount, keyValueCount: headCount, dimension: configuration.headDimension)
@@ -141,8 +143,8 @@ package final class VisionTower<B: Backend> {
         backend.linear(a, block.projection, bias: nil, into: y)
         try sum(y)
         backend.add(y, to: x)
-        backend.rmsNorm(x, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, into: y)
-        backend.linear(y, block.gateUp, bias: nil, into: gateUp.rows(strip))
+        backend.rmsNorm(x, weight: block.feedForwardNorm, epsilon: configuration.normEpsilon, into: n)
+        backend.linear(n, block.gateUp, bias: nil, into: gateUp.rows(strip))
         backend.siluMultiply(gateUp.rows(strip), into: inner.rows(strip))
         backend.linear(inner.rows(strip), block.down, bias: nil, into: y)
         try sum(y)

@@ -35,10 +35,10 @@ package struct RankFootprint: Sendable, Equatable {
     /// What TextDecoder allocates, with the shares of this rank; logits are whole on every rank of the last stage.
     private static func decoderFloats(_ shard: Shard, rows: Int) -> Int {
         let decoder = shard.decoder, heads = shard.heads
-        let perRow = 2 * decoder.hiddenSize + decoder.rotary.dimensions + heads.fusedWidth + heads.queryWidth
+        let perRow = 3 * decoder.hiddenSize + decoder.rotary.dimensions + heads.fusedWidth + heads.queryWidth
         let strip = min(rows, 512) * 3 * shard.intermediate.count
         guard shard.isLastStage else { return rows * perRow + strip }
-        return rows * perRow + strip + min(rows, 32) * (decoder.hiddenSize + decoder.vocabularyRows)
+        return rows * perRow + strip + min(rows, 32) * (2 * decoder.hiddenSize + decoder.vocabularyRows)
     }
 
     /// What VisionTower allocates for its strips and for a screenshot.
@@ -46,7 +46,7 @@ package struct RankFootprint: Sendable, Equatable {
         let vision = tower.vision
         let rows = 1024, merge = vision.mergeSize * vision.mergeSize
         let fused = 3 * tower.heads.count * vision.headDimension
-        let strip = vision.patchWidth + vision.hiddenSize + 3 * tower.inner.count
+        let strip = vision.patchWidth + 2 * vision.hiddenSize + 3 * tower.inner.count
         let merged = vision.outputSize + 3 * tower.mergerInner.count
         let picture = vision.hiddenSize + fused + vision.headDimension
         let screenshotPatches = ModelFootprint.screenshotPatches

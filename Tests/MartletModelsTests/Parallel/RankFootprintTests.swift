@@ -95,12 +95,12 @@ import Testing
 
     @Test func workspaceIsTheDecodersOwn() throws {
         let smol = try ParallelLayoutTests.smol()
-        // Floats of 512 rows: twice 576, the angles of 64, q, k and v of 960, the attention's 576; gate, up and their
-        // product of 1536; for 32 rows of them the last norm and the logits.
-        let floats: Int = 512 * (2 * 576 + 64 + 960 + 576) + 512 * 3 * 1536 + 32 * (576 + 49152)
+        // Floats of 512 rows: three times 576, the angles of 64, q, k and v of 960, the attention's 576; gate, up and
+        // their product of 1536; for 32 rows of them the last norm, what it is of, and the logits.
+        let floats: Int = 512 * (3 * 576 + 64 + 960 + 576) + 512 * 3 * 1536 + 32 * (2 * 576 + 49152)
         #expect(try ranks(smol, ParallelSize())[0].workspaceBytes == 4 * floats)
         // A third of the attention and of the MLP; the residual stream and the logits are whole on every rank.
-        let third: Int = 512 * (2 * 576 + 64 + 320 + 192) + 512 * 3 * 512 + 32 * (576 + 49152)
+        let third: Int = 512 * (3 * 576 + 64 + 320 + 192) + 512 * 3 * 512 + 32 * (2 * 576 + 49152)
         #expect(try ranks(smol, ParallelSize(tensor: 3)).map(\.workspaceBytes) == [4 * third, 4 * third, 4 * third])
     }
 

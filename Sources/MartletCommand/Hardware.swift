@@ -1,0 +1,47 @@
+import MartletCPU
+import MartletParallel
+import MartletTensor
+
+/// What the ranks of a model compute on: it makes the backend of each, and knows how much memory there is.
+protocol Hardware: Sendable {
+    associatedtype RankBackend: Backend
+
+    /// Whether copies of a model in one process multiply with the same memory.
+    var sharesWeights: Bool { get }
+    /// Whether ready-packed weights stay the pages of their file.
+    var mapsWeights: Bool { get }
+
+    /// What the rank at `place` computes on, with the ranks of its stage.
+    func backend(at place: RankPlace, communicator: any Communicator) throws -> RankBackend
+    /// What that rank's vision tower computes on.
+    func towerBackend(beside backend: RankBackend) throws -> RankBackend
+    /// Threads that compute for a rank.
+    func threadCount(of backend: RankBackend) -> Int
+
+    /// Memory for weights and KV caches that is free now, in bytes; nil = unknown.
+    func availableBytes() -> Int?
+    /// What KV caches may take where `bytes` are left beside the weights (D10).
+    func cacheBytes(of bytes: Int) -> Int
+}
+
+/// The processors of this machine.
+struct CPUHardware: Hardware {
+    let options: ModelOptions
+
+    let sharesWeights = true
+    var mapsWeights: Bool { !options.copiesPanels }
+
+    func backend(at place: RankPlace, communicator: any Communicator) throws -> CPUBackend {
+        try CPUBackend(
+            threads: place.threads, activations: options.activations, copiesPanels: options.copiesPanels,
+            processors: place.processors, communicator: communicator)
+    }
+
+    func towerBackend(beside backend: CPUBackend) -> CPUBackend { backend }
+
+    func threadCount(of backend: CPUBackend) -> Int { backend.pool.threadCount }
+
+    func availableBytes() -> Int? { HostMemory.read()?.available }
+
+    func cacheBytes(of bytes: Int) -> Int { bytes / 4 }
+}
