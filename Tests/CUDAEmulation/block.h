@@ -1,0 +1,43 @@
+// A launch: its blocks one after another, the threads of each as fibres that run as far ahead as they can.
+#ifndef MARTLET_BLOCK_H
+#define MARTLET_BLOCK_H
+#include <string>
+
+#include "kernel_registry.h"
+
+namespace emulation {
+
+/// Which warp, and which of its lanes, goes on first wherever several could. A missing barrier shows in one of the two.
+enum class order { forward, backward };
+
+struct launch {
+    const kernel *kernel;
+    unsigned grid[3];
+    unsigned threads;
+    size_t dynamic_shared;
+    /// Where each argument lies.
+    void *const *parameters;
+    emulation::order order;
+};
+
+/// Runs every block. Gives what went wrong, with the kernel's name, or nothing: a barrier that not all threads reach, an
+/// address that is no memory, a misaligned copy.
+std::string run(const launch &launch);
+
+/// The same for a kernel alone, by name, with its arguments.
+template <class... Arguments>
+std::string run(const std::string &name, unsigned blocks, unsigned threads, order order, Arguments... arguments) {
+    void *parameters[] = {&arguments...};
+    return run(launch{find_kernel(name), {blocks, 1, 1}, threads, 0, parameters, order});
+}
+
+/// Ends the launch from within one of its threads.
+[[noreturn]] void fail(const std::string &reason);
+
+/// Waits until all 32 lanes of the warp have come with the same `perform`; the last performs with what each brought.
+void meet(const char *name, void *brought, void (*perform)(void *const brought[32]));
+
+bool is_shared(const void *address, size_t size);
+
+}  // namespace emulation
+#endif

@@ -1,0 +1,56 @@
+#include "shared_memory.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+namespace emulation {
+
+shared_memory::~shared_memory() {
+    if (memory) munmap(memory, static_most + dynamic_most + guard);
+}
+
+void shared_memory::begin(size_t size) {
+    if (!memory) {
+        void *mapped = mmap(nullptr, static_most + dynamic_most + guard, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mapped == MAP_FAILED) abort();
+        memory = static_cast<char *>(mapped);
+        mprotect(end(), guard, PROT_NONE);
+    }
+    if (size > dynamic_most) abort();
+    dynamic_size = (size + 15) / 16 * 16;
+    variables.clear();
+    memset(memory, 0xff, static_most);
+    memset(end() - dynamic_size, 0xff, dynamic_size);
+}
+
+void *shared_memory::place(const void *tag, size_t size, size_t alignment) {
+    for (const variable &each : variables)
+        if (each.tag == tag) return memory + each.start;
+    const size_t free = variables.empty() ? 0 : variables.back().end + gap;
+    const size_t start = (free + alignment - 1) / alignment * alignment;
+    if (start + size + gap > static_most) return nullptr;
+    variables.push_back({tag, start, start + size});
+    return memory + start;
+}
+
+bool shared_memory::contains(const void *address, size_t size) const {
+    const char *start = static_cast<const char *>(address);
+    if (start >= end() - dynamic_size && start + size <= end()) return true;
+    for (const variable &each : variables)
+        if (start >= memory + each.start && start + size <= memory + each.end) return true;
+    return false;
+}
+
+bool shared_memory::is_intact() const {
+    for (size_t index = 0; index < variables.size(); index++) {
+        const size_t next = index + 1 < variables.size() ? variables[index + 1].start : variables[index].end + gap;
+        for (size_t byte = variables[index].end; byte < next; byte++)
+            if (memory[byte] != char(0xff)) return false;
+    }
+    return true;
+}
+
+}  // namespace emulation
