@@ -100,6 +100,17 @@ DEVICE u16 half_bits(float x) {
     return u16(sign | (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
 }
 
+DEVICE u32 half_bits_2(float low, float high) { return u32(half_bits(low)) | u32(half_bits(high)) << 16; }
+
+DEVICE u16 bfloat_bits(float x) {
+    const u32 bits = bits_of(x);
+    if ((bits & 0x7fffffff) > 0x7f800000) return 0x7fff;
+    return u16((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+DEVICE u32 bfloat_bits_2(float low, float high) { return u32(bfloat_bits(low)) | u32(bfloat_bits(high)) << 16; }
+
+DEVICE float power_of_two(float x) { return std::exp2(x); }
+
 DEVICE float widen(f16 x) {
     const u32 magnitude = u32(x.bits & 0x7fff) << 13, sign = u32(x.bits & 0x8000) << 16;
     const u32 wide = bits_of(float_of(magnitude) * 0x1p112f);

@@ -50,16 +50,12 @@ DEVICE float widen(bf16 x) { return float_of(u32(x.bits) << 16); }
 template <class T> DEVICE T narrow(float x);
 template <> DEVICE float narrow<float>(float x) { return x; }
 template <> DEVICE f16 narrow<f16>(float x) { return f16{half_bits(x)}; }
-template <> DEVICE bf16 narrow<bf16>(float x) {
-    const u32 bits = bits_of(x);
-    if ((bits & 0x7fffffff) > 0x7f800000) return bf16{0x7fff};
-    return bf16{u16((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
-}
+template <> DEVICE bf16 narrow<bf16>(float x) { return bf16{bfloat_bits(x)}; }
 
 /// Two narrowed values in one word, `low` in the lower half.
-template <class T> DEVICE u32 narrow2(float low, float high) {
-    return u32(narrow<T>(low).bits) | u32(narrow<T>(high).bits) << 16;
-}
+template <class T> DEVICE u32 narrow2(float low, float high);
+template <> DEVICE u32 narrow2<f16>(float low, float high) { return half_bits_2(low, high); }
+template <> DEVICE u32 narrow2<bf16>(float low, float high) { return bfloat_bits_2(low, high); }
 
 /// The two values of a word.
 template <class T> DEVICE float widen_low(u32 pair) { return widen(T{u16(pair & 0xffff)}); }
