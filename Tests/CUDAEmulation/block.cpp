@@ -193,9 +193,10 @@ static void run_block(block_state &block) {
     block.running = unsigned(first);
     current_place = &block.threads[first].where;
     martlet_fibre_switch(&block.scheduler, block.threads[first].at);
-    if (block.error.empty() && block.live) block.error = at(block.threads[block.running].where) + ": " + deadlock(block);
+    const place &last = block.threads[block.running].where;
+    if (block.error.empty() && block.live) block.error = at(last) + ": " + deadlock(block);
     if (block.error.empty() && !block.shared.is_intact()) {
-        block.error = at(block.threads[block.running].where) + ": shared memory was written beside its variables";
+        block.error = at(last) + ": shared memory was written beside its variables";
     }
 }
 

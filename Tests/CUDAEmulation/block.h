@@ -20,8 +20,8 @@ struct launch {
     emulation::order order;
 };
 
-/// Runs every block. Gives what went wrong, with the kernel's name, or nothing: a barrier that not all threads reach, an
-/// address that is no memory, a misaligned copy.
+/// Runs every block. Gives what went wrong, with the kernel's name, or nothing: a barrier that not all threads reach,
+/// an address that is no memory, a misaligned copy.
 std::string run(const launch &launch);
 
 /// The same for a kernel alone, by name, with its arguments.

@@ -109,7 +109,7 @@ DEVICE u16 bfloat_bits(float x) {
 }
 DEVICE u32 bfloat_bits_2(float low, float high) { return u32(bfloat_bits(low)) | u32(bfloat_bits(high)) << 16; }
 
-DEVICE float power_of_two(float x) { return std::exp2(x); }
+DEVICE float power_of_two(float x) { return exp2f(x); }
 
 DEVICE float widen(f16 x) {
     const u32 magnitude = u32(x.bits & 0x7fff) << 13, sign = u32(x.bits & 0x8000) << 16;
@@ -135,6 +135,35 @@ template <class T> DEVICE T shuffle_up(T value, i32 n) {
     return emulation::shuffled(value, own >= u32(n) ? own - u32(n) : own);
 }
 DEVICE u32 ballot(bool is_true) { return emulation::ballot(is_true); }
+
+DEVICE u32 select_bytes(u32 low, u32 high, u32 selector) {
+    const u64 bytes = u64(high) << 32 | low;
+    u32 selected = 0;
+    for (int byte = 0; byte < 4; byte++) {
+        selected |= u32(bytes >> 8 * (selector >> 4 * byte & 7) & 0xff) << 8 * byte;
+    }
+    return selected;
+}
+
+/// Toward zero, with an odd last bit where that is not exact: what is narrowed from it is rounded as if once.
+DEVICE float rounded_to_odd(double x) {
+    float nearest = float(x);
+    if (fabs(double(nearest)) > fabs(x)) nearest = nextafterf(nearest, 0);
+    return double(nearest) == x ? nearest : float_of(bits_of(nearest) | 1);
+}
+DEVICE float multiply_add_odd(float a, float b, float c) { return rounded_to_odd(double(a) * double(b) + double(c)); }
+
+template <class T> DEVICE u32 multiply_add_2(u32 a, u32 b, u32 c);
+template <> DEVICE u32 multiply_add_2<f16>(u32 a, u32 b, u32 c) {
+    const auto half = [](u32 bits) { return widen(f16{u16(bits)}); };
+    return half_bits_2(multiply_add_odd(half(a), half(b), half(c)),
+                       multiply_add_odd(half(a >> 16), half(b >> 16), half(c >> 16)));
+}
+template <> DEVICE u32 multiply_add_2<bf16>(u32 a, u32 b, u32 c) {
+    const auto low = [](u32 bits) { return float_of(bits << 16); };
+    const auto high = [](u32 bits) { return float_of(bits & 0xffff0000); };
+    return bfloat_bits_2(multiply_add_odd(low(a), low(b), low(c)), multiply_add_odd(high(a), high(b), high(c)));
+}
 
 DEVICE i32 bit_count(u32 x) { return __builtin_popcount(x); }
 DEVICE i32 leading_zeros(u32 x) { return x ? __builtin_clz(x) : 32; }

@@ -46,8 +46,8 @@ struct multiplying_lane {
     float (*widen)(u16);
 };
 
-/// Layout: PTX, "Matrix Fragments for mma.m16n8k16 with floating point type". The products of 16-bit values are exact in
-/// double; each sum is rounded once.
+/// Layout: PTX, "Matrix Fragments for mma.m16n8k16 with floating point type". The products of 16-bit values are exact
+/// in double; each sum is rounded once.
 static void multiply(multiplying_lane *const lanes[32]) {
     double a[16][16], b[8][16];
     for (int lane = 0; lane < 32; lane++) {
@@ -59,7 +59,9 @@ static void multiply(multiplying_lane *const lanes[32]) {
                 const u16 bits = u16(own.a[part] >> 16 * half);
                 a[group + part % 2 * 8][pair + half + part / 2 * 8] = own.widen(bits);
             }
-            for (int part = 0; part < 2; part++) b[group][pair + half + part * 8] = own.widen(u16(own.b[part] >> 16 * half));
+            for (int part = 0; part < 2; part++) {
+                b[group][pair + half + part * 8] = own.widen(u16(own.b[part] >> 16 * half));
+            }
         }
     }
     for (int lane = 0; lane < 32; lane++) {
@@ -95,7 +97,8 @@ static void load(loading_lane *const lanes[32]) {
         for (int matrix = 0; matrix < own.count; matrix++) {
             u32 word = 0;
             for (int half = 0; half < 2; half++) {
-                const int row = own.is_transposed ? pair + half : group, column = own.is_transposed ? group : pair + half;
+                const int row = own.is_transposed ? pair + half : group;
+                const int column = own.is_transposed ? group : pair + half;
                 word |= u32(lanes[matrix * 8 + row]->row[column]) << 16 * half;
             }
             own.r[matrix] = word;

@@ -145,6 +145,22 @@ template <class T> DEVICE T shuffle_up(T value, i32 n) { return __shfl_up_sync(0
 /// Bit i: whether lane i says so.
 DEVICE u32 ballot(bool is_true) { return __ballot_sync(0xffffffff, is_true); }
 
+/// Byte i of the result is the byte that the selector's nibble i names: 0 to 3 of `low`, 4 to 7 of `high`.
+DEVICE u32 select_bytes(u32 low, u32 high, u32 selector) { return __byte_perm(low, high, selector); }
+
+/// a * b + c in both halves of the words, rounded once each. T: f16, bf16.
+template <class T> DEVICE u32 multiply_add_2(u32 a, u32 b, u32 c);
+template <> DEVICE u32 multiply_add_2<f16>(u32 a, u32 b, u32 c) {
+    u32 d;
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+template <> DEVICE u32 multiply_add_2<bf16>(u32 a, u32 b, u32 c) {
+    u32 d;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+}
+
 DEVICE i32 bit_count(u32 x) { return __popc(x); }
 DEVICE i32 leading_zeros(u32 x) { return __clz(i32(x)); }
 
