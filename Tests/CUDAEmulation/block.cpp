@@ -168,7 +168,7 @@ void copy_async_wait(int latest) {
 
 void *shared_place(const void *tag, size_t size, size_t alignment) {
     void *place = state().shared.place(tag, size, alignment);
-    if (!place) fail("more than 48 KiB of static shared memory");
+    if (!place) fail("more static and dynamic shared memory than the launch may have");
     return place;
 }
 
@@ -220,7 +220,7 @@ static void prepare(block_state &block, index3 index) {
     block.live = launch.threads;
     block.at_barrier = 0;
     block.warp = launch.order == order::forward ? 0 : block.warp_count - 1;
-    block.shared.begin(launch.dynamic_shared);
+    block.shared.begin(launch.dynamic_shared, launch.most_shared);
 }
 
 static struct sigaction before_us[2];

@@ -18,6 +18,8 @@ struct launch {
     /// Where each argument lies.
     void *const *parameters;
     emulation::order order;
+    /// Static and dynamic shared memory together.
+    size_t most_shared = 48 << 10;
 };
 
 /// Runs every block. Gives what went wrong, with the kernel's name, or nothing: a barrier that not all threads reach,

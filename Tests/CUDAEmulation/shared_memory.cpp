@@ -8,12 +8,12 @@
 namespace emulation {
 
 shared_memory::~shared_memory() {
-    if (memory) munmap(memory, static_most + dynamic_most + guard);
+    if (memory) munmap(memory, static_most + gaps + dynamic_most + guard);
 }
 
-void shared_memory::begin(size_t size) {
+void shared_memory::begin(size_t size, size_t limit) {
     if (!memory) {
-        void *mapped = mmap(nullptr, static_most + dynamic_most + guard, PROT_READ | PROT_WRITE,
+        void *mapped = mmap(nullptr, static_most + gaps + dynamic_most + guard, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (mapped == MAP_FAILED) abort();
         memory = static_cast<char *>(mapped);
@@ -21,8 +21,10 @@ void shared_memory::begin(size_t size) {
     }
     if (size > dynamic_most) abort();
     dynamic_size = (size + 15) / 16 * 16;
+    most = limit;
+    static_size = 0;
     variables.clear();
-    memset(memory, 0xff, static_most);
+    memset(memory, 0xff, static_most + gaps);
     memset(end() - dynamic_size, 0xff, dynamic_size);
 }
 
@@ -31,7 +33,9 @@ void *shared_memory::place(const void *tag, size_t size, size_t alignment) {
         if (each.tag == tag) return memory + each.start;
     const size_t free = variables.empty() ? 0 : variables.back().end + gap;
     const size_t start = (free + alignment - 1) / alignment * alignment;
-    if (start + size + gap > static_most) return nullptr;
+    if (start + size + gap > static_most + gaps) return nullptr;
+    static_size += size;
+    if (static_size > static_most || static_size + dynamic_size > most) return nullptr;
     variables.push_back({tag, start, start + size});
     return memory + start;
 }

@@ -13,8 +13,9 @@ class shared_memory {
     shared_memory(const shared_memory &) = delete;
     ~shared_memory();
 
-    void begin(size_t dynamic_size);
-    /// The variable of `tag`, or NULL where 48 KiB do not hold it.
+    /// `most`: of static and dynamic memory together.
+    void begin(size_t dynamic_size, size_t most);
+    /// The variable of `tag`, or NULL where there is no more room: of static memory alone there are 48 KiB.
     void *place(const void *tag, size_t size, size_t alignment);
     void *dynamic() const { return end() - dynamic_size; }
     bool contains(const void *address, size_t size) const;
@@ -26,12 +27,14 @@ class shared_memory {
         const void *tag;
         size_t start, end;
     };
-    static constexpr size_t static_most = 48 << 10, dynamic_most = 240 << 10, gap = 64, guard = 16 << 10;
+    static constexpr size_t static_most = 48 << 10, dynamic_most = 240 << 10, guard = 16 << 10;
+    /// Between two variables, and in all.
+    static constexpr size_t gap = 64, gaps = 4 << 10;
 
-    char *end() const { return memory + static_most + dynamic_most; }
+    char *end() const { return memory + static_most + gaps + dynamic_most; }
 
     char *memory = nullptr;
-    size_t dynamic_size = 0;
+    size_t dynamic_size = 0, static_size = 0, most = 0;
     std::vector<variable> variables;
 };
 

@@ -1,0 +1,36 @@
+// Elements of the types that libraries compute with.
+#ifndef MARTLET_NUMBERS_H
+#define MARTLET_NUMBERS_H
+#include "../../Sources/CCUDA/kernels/device.cuh"
+
+namespace emulation {
+
+enum class element { f32, f16, bf16, i32, i8 };
+
+inline size_t size_of(element type) {
+    return type == element::f32 || type == element::i32 ? 4 : type == element::i8 ? 1 : 2;
+}
+
+/// Integers lose what float does not hold.
+inline float read_element(element type, const void *start, size_t index) {
+    switch (type) {
+    case element::f32: return static_cast<const float *>(start)[index];
+    case element::f16: return widen(static_cast<const f16 *>(start)[index]);
+    case element::bf16: return widen(static_cast<const bf16 *>(start)[index]);
+    case element::i32: return float(static_cast<const i32 *>(start)[index]);
+    case element::i8: return float(static_cast<const i8 *>(start)[index]);
+    }
+}
+
+inline void write_element(element type, void *start, size_t index, float value) {
+    switch (type) {
+    case element::f32: static_cast<float *>(start)[index] = value; break;
+    case element::f16: static_cast<f16 *>(start)[index] = narrow<f16>(value); break;
+    case element::bf16: static_cast<bf16 *>(start)[index] = narrow<bf16>(value); break;
+    case element::i32: static_cast<i32 *>(start)[index] = i32(value); break;
+    case element::i8: static_cast<i8 *>(start)[index] = i8(value); break;
+    }
+}
+
+}  // namespace emulation
+#endif
