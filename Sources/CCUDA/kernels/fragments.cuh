@@ -160,18 +160,15 @@ template <class F> constexpr bool is_plain = false;
 template <> constexpr bool is_plain<f16> = true;
 template <> constexpr bool is_plain<bf16> = true;
 
-/// The two fragments of activations for group columns from `column` on of row lane() / 4, which x points to; zeros
-/// where not `is_valid`.
-template <class F, class T> DEVICE void load_activations(const T *x, i32 column, bool is_valid, u32 b[2][2]) {
-    vec2 first{0, 0}, second{0, 0};
-    if (is_valid) {
-        if constexpr (is_plain<F>) {
-            const vec4 v = *(const vec4 *)(x + column + 8 * (lane() % 4));
-            first = vec2{v.x, v.y}, second = vec2{v.z, v.w};
-        } else {
-            first = *(const vec2 *)(x + column + 4 * (lane() % 4));
-            second = *(const vec2 *)(x + column + 16 + 4 * (lane() % 4));
-        }
+/// The two fragments of activations of a group; `column`: this lane's first of it, x: this lane's row.
+template <class F, class T> DEVICE void load_activations(const T *x, i32 column, u32 b[2][2]) {
+    vec2 first, second;
+    if constexpr (is_plain<F>) {
+        const vec4 v = *(const vec4 *)(x + column);
+        first = vec2{v.x, v.y}, second = vec2{v.z, v.w};
+    } else {
+        first = *(const vec2 *)(x + column);
+        second = *(const vec2 *)(x + column + 16);
     }
     b[0][0] = first.x, b[0][1] = first.y;
     b[1][0] = second.x, b[1][1] = second.y;

@@ -3,9 +3,9 @@
 // A decode step reads every weight once, so `multiply` has to keep the memory busy: each lane has 128 bytes of weights
 // in flight before it uses the first (64 of formats whose scales take more registers), 16 at a time. The tensor cores
 // do the sums from the first row on: eight rows cost no more than one, and no output depends on how many rows there
-// are. It is the sum of eight parts, one a warp, joined as ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)); a part is that of
-// every eighth strip of 128 columns, ascending. A group's sum is of exact products, rounded as the tensor cores do (by
-// at most 2^-22 of its greatest term, each step), then scaled in f32. `multiply_plain` takes any shape, and f32.
+// are. An output is the sum of eight parts, one a warp, in their order; a part is that of every eighth strip of 128
+// columns, ascending. A group's sum is of exact products, rounded as the tensor cores do, then scaled in f32: within
+// 1e-6 of the sum of the magnitudes of all terms. `multiply_plain` takes any shape, and f32.
 //
 // Counted for an output of 4096 columns: weights 8192 bytes (bf16), 4352 (q8_0), 2304 (q4_0); 8192 FLOP a row.
 #include "fragments.cuh"
@@ -23,18 +23,18 @@ DEVICE void store_output(void *y, i64 place, float sum, const float *bias, i32 o
     }
 }
 
-/// Sums of the products of one group with N times 8 rows of activations at x; a: both fragments of M times 16 outputs.
+/// Adds the products of one group with N times 8 rows of activations; x[n]: this lane's row of each 8, `column`: its
+/// first of the group, a: both fragments of M times 16 outputs.
 template <class F, class T, i32 M, i32 N>
 DEVICE void add_group(
-    float sums[M][N][4], const u32 a[M][2][4], const group shared[M][2], const T *x, i32 x_stride, i32 rows,
-    i32 column, bool is_inside) {
+    float sums[M][N][4], const u32 a[M][2][4], const group shared[M][2], const T *const x[N],
+    i32 column) {
     constexpr u32 one = whole_numbers<T>::one;
     const u32 all_ones[4] = {one, one, one, one};
 #pragma unroll
     for (i32 n = 0; n < N; n++) {
         u32 b[2][2];
-        const i32 row = 8 * n + lane() / 4;
-        load_activations<F>(x + i64(row) * x_stride, column, is_inside && row < rows, b);
+        load_activations<F>(x[n], column, b);
         float total[4] = {};
         if constexpr (!is_plain<F>) {
             if constexpr (F::has_minimum) {
@@ -66,7 +66,7 @@ DEVICE void add_group(
 /// Adds the products of one strip of M times 16 outputs; w: of rows g and g + 8 of each 16.
 template <class F, class T, i32 M, i32 N>
 DEVICE void add_strip(
-    float sums[M][N][4], strip<F> w[M][2], const T *x, i32 x_stride, i32 rows, i32 first_column, i32 columns) {
+    float sums[M][N][4], strip<F> w[M][2], const T *const x[N], i32 first_column, i32 columns) {
 #pragma unroll
     for (i32 m = 0; m < M; m++) {
         w[m][0].transpose();
@@ -95,27 +95,9 @@ DEVICE void add_strip(
                 }
             }
         }
-        const i32 column = first_column + 32 * j;
-        // Of plain weights a lane's columns may be past the last within a group.
-        const bool is_inside = column + (is_plain<F> ? 8 * (lane() % 4) : 0) < columns;
-        add_group<F, T, M, N>(sums, a, shared, x, x_stride, rows, column, is_inside);
-    }
-}
-
-/// Adds the warps' sums up, into warp 0's.
-template <i32 COUNT> DEVICE void join_warps(float *sums) {
-    SHARED(float, parts, [product_warps / 2][COUNT][32]);
-    for (i32 distance = product_warps / 2; distance > 0; distance /= 2) {
-        if (warp() >= distance && warp() < 2 * distance) {
-#pragma unroll
-            for (i32 i = 0; i < COUNT; i++) parts[warp() - distance][i][lane()] = sums[i];
-        }
-        sync_block();
-        if (warp() < distance) {
-#pragma unroll
-            for (i32 i = 0; i < COUNT; i++) sums[i] += parts[warp()][i][lane()];
-        }
-        sync_block();
+        // Past the last column weights are zeros: any activations will do.
+        const i32 column = first_column + 32 * j + lane() % 4 * (is_plain<F> ? 8 : 4);
+        add_group<F, T, M, N>(sums, a, shared, x, column < columns ? column : 0);
     }
 }
 
@@ -131,8 +113,10 @@ DEVICE void multiply(
     constexpr i32 depth = M == 1 ? strip<F>::depth : 1;
     const planes<F> weights(w, outputs, columns);
     const i32 first_output = i32(blockIdx.y) * 16 * M, first_row = i32(blockIdx.x) * R;
-    x += i64(first_row) * x_stride;
-    rows -= first_row;
+    // Past the last row any activations will do: their sums are not stored.
+    const T *sources[N];
+#pragma unroll
+    for (i32 n = 0; n < N; n++) sources[n] = x + i64(min(first_row + 8 * n + lane() / 4, rows - 1)) * x_stride;
     float sums[M][N][4] = {};
     for (i32 index = warp(); index * strip_columns < columns; index += product_warps * depth) {
         strip<F> strips[depth][M][2];
@@ -147,18 +131,21 @@ DEVICE void multiply(
 #pragma unroll
         for (i32 d = 0; d < depth; d++) {
             const i32 first_column = (index + product_warps * d) * strip_columns;
-            add_strip<F, T, M, N>(sums, strips[d], x, x_stride, rows, first_column, columns);
+            add_strip<F, T, M, N>(sums, strips[d], sources, first_column, columns);
         }
     }
-    join_warps<M * N * 4>(&sums[0][0][0]);
-    if (warp() > 0) return;
+    SHARED(float, parts, [product_warps][M * N * 4][32]);
 #pragma unroll
-    for (i32 i = 0; i < M * N * 4; i++) {
+    for (i32 i = 0; i < M * N * 4; i++) parts[warp()][i][lane()] = sums[i / (4 * N)][i / 4 % N][i % 4];
+    sync_block();
+    for (i32 i = warp(); i < M * N * 4; i += product_warps) {
         const i32 output = first_output + 16 * (i / (4 * N)) + 8 * (i % 4 / 2) + lane() / 4;
-        const i32 row = 8 * (i / 4 % N) + 2 * (lane() % 4) + i % 2;
+        const i32 row = first_row + 8 * (i / 4 % N) + 2 * (lane() % 4) + i % 2;
+        float sum = 0;
+#pragma unroll
+        for (i32 part = 0; part < product_warps; part++) sum += parts[part][i][lane()];
         if (output < outputs && row < rows) {
-            const i64 place = i64(first_row + row) * y_stride + output;
-            store_output<T>(y, place, (&sums[0][0][0])[i], bias, output, y_is_operand);
+            store_output<T>(y, i64(row) * y_stride + output, sum, bias, output, y_is_operand);
         }
     }
 }
