@@ -51,6 +51,7 @@ template <class T, i32 ZERO> DEVICE void expand(u32 quants, u32 pairs[2]) {
 
 /// A lane's share of a strip of quantised weights; all lanes of the warp call its functions.
 template <class F> struct strip {
+    static constexpr bool is_plain = false;
     /// Loads of 16 bytes.
     static constexpr i32 loads = F::bits == 8 ? 2 : 1;
     /// Strips of two rows that a lane's registers hold beside one in use.
@@ -137,6 +138,7 @@ private:
 
 /// A lane's share of a strip of plain weights: of group j the columns 8t to 8t + 7, for both fragments.
 template <class T> struct plain_strip {
+    static constexpr bool is_plain = true;
     static constexpr i32 loads = 4, depth = 1;
 
     vec4 words[loads];
@@ -155,15 +157,10 @@ template <class T> struct plain_strip {
 template <> struct strip<f16> : plain_strip<f16> {};
 template <> struct strip<bf16> : plain_strip<bf16> {};
 
-/// What a format's strips are made of.
-template <class F> constexpr bool is_plain = false;
-template <> constexpr bool is_plain<f16> = true;
-template <> constexpr bool is_plain<bf16> = true;
-
 /// The two fragments of activations of a group; `column`: this lane's first of it, x: this lane's row.
 template <class F, class T> DEVICE void load_activations(const T *x, i32 column, u32 b[2][2]) {
     vec2 first, second;
-    if constexpr (is_plain<F>) {
+    if constexpr (strip<F>::is_plain) {
         const vec4 v = *(const vec4 *)(x + column);
         first = vec2{v.x, v.y}, second = vec2{v.z, v.w};
     } else {
