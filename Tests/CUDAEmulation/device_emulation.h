@@ -119,6 +119,8 @@ DEVICE float widen(f16 x) {
 
 DEVICE vec4 load_once(const void *address) { return *static_cast<const vec4 *>(address); }
 
+DEVICE i32 afresh(i32 x) { return x; }
+
 DEVICE void sync_block() { emulation::sync_block(); }
 DEVICE void sync_warp() { emulation::sync_warp(); }
 

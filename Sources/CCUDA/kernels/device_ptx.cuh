@@ -132,6 +132,12 @@ DEVICE vec4 load_once(const void *address) {
     return v;
 }
 
+/// x. What is computed from it is computed anew each time, not kept in registers over a loop.
+DEVICE i32 afresh(i32 x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
+
 DEVICE void sync_block() { __syncthreads(); }
 DEVICE void sync_warp() { __syncwarp(); }
 

@@ -1,0 +1,199 @@
+// Attention of at most 16 queries, as in decoding: each of four warps has all queries and takes runs of 16 positions in
+// turn, whose keys and values go from memory into registers, the next keys while it computes. No run crosses a block
+// of the cache.
+#ifndef MARTLET_STREAMED_ATTENTION_CUH
+#define MARTLET_STREAMED_ATTENTION_CUH
+
+#include "query_limits.cuh"
+#include "softmax.cuh"
+
+/// COUNT words from `address`, a multiple of as many bytes; zeros where not `is_valid`.
+template <i32 COUNT> DEVICE void load_words(u32 (&words)[COUNT], const void *address, bool is_valid) {
+    if constexpr (COUNT == 4) {
+        const vec4 loaded = is_valid ? load_once(address) : vec4{0, 0, 0, 0};
+        words[0] = loaded.x;
+        words[1] = loaded.y;
+        words[2] = loaded.z;
+        words[3] = loaded.w;
+    } else if constexpr (COUNT == 2) {
+        const u64 loaded = is_valid ? *(const u64 *)address : 0;
+        words[0] = u32(loaded);
+        words[1] = u32(loaded >> 32);
+    } else {
+        words[0] = is_valid ? *(const u32 *)address : 0;
+    }
+}
+
+/// T: f16 or bf16; D: dimension, 16 to 128. In a fragment's terms (mma_16x8x16) a lane has g = lane() / 4 and
+/// t = lane() % 4. Sums over dimensions, and the columns of a product, may be taken in any order: in that of memory.
+template <class T, i32 D> struct streamed_attention {
+    static constexpr i32 WARPS = 4, RUN = 16, QUERIES = 16;
+    /// What a lane has of a key: from dimension (4 i + t) * KEY on, KEY of them, for each i; a step of a product has
+    /// four of these.
+    static constexpr i32 KEY = D < 32 ? 4 : 8, KEY_LOADS = D / (4 * KEY);
+    /// Of a value: from (8 i + g) * VALUE on, VALUE of them, for each i.
+    static constexpr i32 VALUE = D < 64 ? D / 8 : 8, VALUE_LOADS = D / (8 * VALUE);
+
+    u32 queries[D / 16][4];
+    /// Column n of fragment i * VALUE + j is dimension (8 i + n) * VALUE + j.
+    float sums[D / 8][4];
+    softmax_state softmax;
+    /// Of positions g and g + 8 of a run.
+    u32 keys[2][KEY_LOADS][KEY / 2];
+    /// Of positions 2 t, 2 t + 1, 2 t + 8, 2 t + 9.
+    u32 values[4][VALUE_LOADS][VALUE / 2];
+
+    /// `start(i)`: where query i begins, null for one that is not there.
+    template <class Start> DEVICE void load_queries(const Start &start) {
+        softmax.begin();
+#pragma unroll
+        for (i32 half = 0; half < 2; half++) {
+            const u32 *const words = (const u32 *)start(lane() / 4 + 8 * half);
+#pragma unroll
+            for (i32 step = 0; step < D / 16; step++) {
+                const i32 load = step / (KEY / 4), word = (4 * load + lane() % 4) * (KEY / 2) + step % (KEY / 4) * 2;
+                queries[step][half] = words ? words[word] : 0;
+                queries[step][half + 2] = words ? words[word + 1] : 0;
+            }
+        }
+#pragma unroll
+        for (i32 i = 0; i < D / 8; i++) {
+            for (i32 j = 0; j < 4; j++) sums[i][j] = 0;
+        }
+    }
+
+    template <class Rows> DEVICE void load_keys(const T *all, const Rows &rows, i32 first, i32 last) {
+        const T *const run = all + rows.offset(first);
+#pragma unroll
+        for (i32 half = 0; half < 2; half++) {
+            const i32 row = lane() / 4 + 8 * half;
+#pragma unroll
+            for (i32 i = 0; i < KEY_LOADS; i++) {
+                load_words(keys[half][i], run + row * D + (4 * i + lane() % 4) * KEY, first + row <= last);
+            }
+        }
+    }
+
+    template <class Rows> DEVICE void load_values(const T *all, const Rows &rows, i32 first, i32 last) {
+        const T *const run = all + rows.offset(first);
+#pragma unroll
+        for (i32 k = 0; k < 4; k++) {
+            const i32 row = lane() % 4 * 2 + k % 2 + k / 2 * 8;
+#pragma unroll
+            for (i32 i = 0; i < VALUE_LOADS; i++) {
+                load_words(values[k][i], run + row * D + (8 * i + lane() / 4) * VALUE, first + row <= last);
+            }
+        }
+    }
+
+    DEVICE void score(float (&scores)[2][4]) const {
+#pragma unroll
+        for (i32 step = 0; step < D / 16; step++) {
+            const i32 load = step / (KEY / 4), word = step % (KEY / 4) * 2;
+#pragma unroll
+            for (i32 half = 0; half < 2; half++) {
+                mma_16x8x16<T>(scores[half], queries[step], &keys[half][load][word]);
+            }
+        }
+    }
+
+    /// Dimension j of this lane's part i of the values at two neighbouring positions, k = 0 or 2.
+    DEVICE u32 value_pair(i32 k, i32 i, i32 j) const {
+        const u32 a = values[k][i][j / 2], b = values[k + 1][i][j / 2];
+        return j % 2 == 0 ? (a & 0xffff) | b << 16 : a >> 16 | (b & 0xffff0000);
+    }
+
+    DEVICE void multiply(const u32 (&weights)[4], i32 first, const query_limits<1> &limits) {
+        const bool reach = limits.reach(first + RUN - 1);
+#pragma unroll
+        for (i32 i = 0; i < VALUE_LOADS; i++) {
+#pragma unroll
+            for (i32 j = 0; j < VALUE; j++) {
+                const u32 factor[2] = {value_pair(0, i, j), value_pair(2, i, j)};
+                if (reach) {
+                    mma_16x8x16<T>(sums[i * VALUE + j], weights, factor);
+                } else {
+                    add_to_limits<T>(
+                        sums[i * VALUE + j], weights, factor, first, limits.own[0], limits.lowest[0],
+                        limits.highest[0]);
+                }
+            }
+        }
+    }
+
+    /// Adds runs first, first + step, ... to the one that holds position limits.last.
+    template <class Rows>
+    DEVICE void attend(
+        const T *all_keys, const T *all_values, const Rows &rows, i32 first, i32 step, float scale,
+        const query_limits<1> &limits) {
+        const i32 end = limits.last / RUN + 1;
+        if (first < end) load_keys(all_keys, rows, first * RUN, limits.last);
+        for (i32 run = first; run < end; run += step) {
+            load_values(all_values, rows, run * RUN, limits.last);
+            float scores[2][4] = {};
+            score(scores);
+            if (run + step < end) load_keys(all_keys, rows, (run + step) * RUN, limits.last);
+            if (run * RUN + RUN - 1 > limits.lowest[0]) hide_past(scores, run * RUN, limits.own[0]);
+            float rescale[2];
+            if (softmax.weigh(scores, scale, rescale)) {
+#pragma unroll
+                for (i32 i = 0; i < D / 8; i++) {
+#pragma unroll
+                    for (i32 j = 0; j < 4; j++) sums[i][j] *= rescale[j / 2];
+                }
+            }
+            u32 weights[4];
+            narrow_weights<T>(scores[0], scores[1], weights);
+            multiply(weights, run * RUN, limits);
+        }
+        softmax.finish();
+    }
+
+    /// Joins what the warps have of each query, in their order: sums [16][D], maxima and totals [16] in shared memory.
+    DEVICE void join(float (*joined)[D], float *maxima, float *totals) {
+        SHARED(float, each_maximum, [WARPS][QUERIES]);
+        SHARED(float, each_total, [WARPS][QUERIES]);
+        const i32 query = lane() / 4;
+        if (lane() % 4 == 0) {
+            for (i32 half = 0; half < 2; half++) {
+                each_maximum[warp()][query + 8 * half] = softmax.maxima[half];
+                each_total[warp()][query + 8 * half] = softmax.totals[half];
+            }
+        }
+        sync_block();
+        float factors[2];
+        for (i32 half = 0; half < 2; half++) {
+            const i32 row = query + 8 * half;
+            float highest = each_maximum[0][row], total = 0;
+            for (i32 w = 1; w < WARPS; w++) highest = fmaxf(highest, each_maximum[w][row]);
+            const float base = highest == minus_infinity() ? 0 : highest;
+            for (i32 w = 0; w < WARPS; w++) {
+                total = fmaf(each_total[w][row], power_of_two(each_maximum[w][row] - base), total);
+            }
+            factors[half] = power_of_two(softmax.maxima[half] - base);
+            if (warp() == 0 && lane() % 4 == 0) {
+                maxima[row] = highest;
+                totals[row] = total;
+            }
+        }
+        for (i32 w = 0; w < WARPS; w++) {
+            if (warp() == w) add_to(joined, factors, w == 0);
+            sync_block();
+        }
+    }
+
+    /// joined (+)= this warp's sums times the factors of its rows.
+    DEVICE void add_to(float (*joined)[D], const float factors[2], bool is_first) const {
+#pragma unroll
+        for (i32 i = 0; i < D / 8; i++) {
+#pragma unroll
+            for (i32 j = 0; j < 4; j++) {
+                const i32 column = lane() % 4 * 2 + j % 2;
+                float &place = joined[lane() / 4 + j / 2 * 8][(8 * (i / VALUE) + column) * VALUE + i % VALUE];
+                place = fmaf(sums[i][j], factors[j / 2], is_first ? 0 : place);
+            }
+        }
+    }
+};
+
+#endif

@@ -1,0 +1,215 @@
+// Attention of many queries: a block of four warps takes tiles of 32 positions through shared memory, the next while it
+// computes with one, and each warp multiplies them with 16 or 32 queries of its own.
+#ifndef MARTLET_TILED_ATTENTION_CUH
+#define MARTLET_TILED_ATTENTION_CUH
+
+#include "query_limits.cuh"
+#include "softmax.cuh"
+
+/// T: f16 or bf16; D: dimension, 16 to 128; STRIPS: how many times 16 queries a warp has.
+template <class T, i32 D, i32 STRIPS> struct tiled_attention {
+    static constexpr i32 WARPS = 4, THREADS = 32 * WARPS, TILE = 32;
+    static constexpr i32 QUERIES = 16 * STRIPS * WARPS;
+    /// Of 16 bytes, in a row.
+    static constexpr u32 CHUNKS = D / 8, ROW_BYTES = 16 * CHUNKS;
+    /// Of the keys, or of the values, of a tile; shared memory holds both of two tiles.
+    static constexpr u32 TILE_BYTES = TILE * ROW_BYTES, SHARED_BYTES = 4 * TILE_BYTES;
+
+    u32 queries[STRIPS][D / 16][4];
+    float sums[STRIPS][D / 8][4];
+    softmax_state softmax[STRIPS];
+
+    /// The first of a lane's two queries in a strip; the other is 8 further.
+    static DEVICE i32 query(i32 strip) { return (warp() * STRIPS + strip) * 16 + lane() / 4; }
+
+    /// `start(i)`: where query i begins, null for one that is not there.
+    template <class Start> DEVICE void load_queries(const Start &start) {
+#pragma unroll
+        for (i32 strip = 0; strip < STRIPS; strip++) {
+            softmax[strip].begin();
+#pragma unroll
+            for (i32 half = 0; half < 2; half++) {
+                const u32 *words = (const u32 *)start(query(strip) + 8 * half);
+#pragma unroll
+                for (i32 step = 0; step < D / 16; step++) {
+                    queries[strip][step][half] = words ? words[step * 8 + lane() % 4] : 0;
+                    queries[strip][step][half + 2] = words ? words[step * 8 + lane() % 4 + 4] : 0;
+                }
+            }
+#pragma unroll
+            for (i32 i = 0; i < D / 8; i++) {
+                for (i32 j = 0; j < 4; j++) sums[strip][i][j] = 0;
+            }
+        }
+    }
+
+    /// Where a chunk of a tile lies in shared memory, in bytes. Chunks are permuted so that eight rows' chunks of one
+    /// column lie in different banks: every eight rows alike, so that a chunk further is one exclusive or.
+    static DEVICE u32 place(u32 row, u32 chunk) {
+        constexpr u32 rows_a_line = CHUNKS < 8 ? 8 / CHUNKS : 1, columns = CHUNKS < 8 ? CHUNKS : 8;
+        return row * ROW_BYTES + (chunk ^ (row / rows_a_line % columns)) * 16;
+    }
+
+    /// Begins to copy the tile from position `first` on, zeros past `last`.
+    template <class Rows>
+    static DEVICE void copy(u8 *tile, const T *keys, const T *values, const Rows &rows, i32 first, i32 last) {
+        const u32 thread = u32(afresh(i32(threadIdx.x))), chunk = thread % CHUNKS;
+#pragma unroll
+        for (u32 i = 0; i < TILE; i += THREADS / CHUNKS) {
+            const u32 row = i + thread / CHUNKS;
+            if (TILE % (THREADS / CHUNKS) != 0 && row >= TILE) break;
+            const i32 position = first + i32(row);
+            const i64 offset = rows.offset(min(position, last)) + chunk * 8;
+            copy_async_16(tile + place(row, chunk), keys + offset, position <= last);
+            copy_async_16(tile + TILE_BYTES + place(row, chunk), values + offset, position <= last);
+        }
+        copy_async_commit();
+    }
+
+    DEVICE void score(const u8 *tiles, u32 keys, float (&scores)[STRIPS][TILE / 8][4]) const {
+        const u32 origin = keys + place(lane() / 16 * 8 + lane() % 8, lane() / 8 % 2);
+#pragma unroll
+        for (i32 step = 0; step < D / 16; step++) {
+#pragma unroll
+            for (i32 pair = 0; pair < TILE / 16; pair++) {
+                u32 factor[4];
+                load_matrix_4(factor, tiles + (origin ^ step * 32) + pair * 16 * ROW_BYTES);
+#pragma unroll
+                for (i32 strip = 0; strip < STRIPS; strip++) {
+                    mma_16x8x16<T>(scores[strip][2 * pair], queries[strip][step], factor);
+                    mma_16x8x16<T>(scores[strip][2 * pair + 1], queries[strip][step], factor + 2);
+                }
+            }
+        }
+    }
+
+    /// Values of 16 positions from 16 * step of a tile on, 16 dimensions from 16 * pair on.
+    static DEVICE void load_values(const u8 *tiles, u32 values, i32 step, i32 pair, u32 factor[4]) {
+        const u32 origin = values + place(lane() % 16, lane() / 16);
+        load_matrix_4_transposed(factor, tiles + (origin ^ pair * 32) + step * 16 * ROW_BYTES);
+    }
+
+    /// sums += weights values for positions 16 * step to 16 * step + 15 of a tile.
+    DEVICE void multiply(const u8 *tiles, u32 values, i32 step, const u32 (&weights)[STRIPS][4]) {
+#pragma unroll
+        for (i32 pair = 0; pair < D / 16; pair++) {
+            u32 factor[4];
+            load_values(tiles, values, step, pair, factor);
+#pragma unroll
+            for (i32 strip = 0; strip < STRIPS; strip++) {
+                mma_16x8x16<T>(sums[strip][2 * pair], weights[strip], factor);
+                mma_16x8x16<T>(sums[strip][2 * pair + 1], weights[strip], factor + 2);
+            }
+        }
+    }
+
+    /// The same where some row has a limit among these positions; `first`: of the tile.
+    DEVICE void multiply_to_limits(
+        const u8 *tiles, u32 values, i32 first, i32 step, const u32 (&weights)[STRIPS][4],
+        const query_limits<STRIPS> &limits) {
+#pragma unroll
+        for (i32 pair = 0; pair < D / 16; pair++) {
+            u32 factor[4];
+            load_values(tiles, values, step, pair, factor);
+#pragma unroll
+            for (i32 strip = 0; strip < STRIPS; strip++) {
+                for (i32 half = 0; half < 2; half++) {
+                    add_to_limits<T>(
+                        sums[strip][2 * pair + half], weights[strip], factor + 2 * half, first + step * 16,
+                        limits.own[strip], limits.lowest[strip], limits.highest[strip]);
+                }
+            }
+        }
+    }
+
+    /// Adds the tile from position `first` on.
+    DEVICE void add(const u8 *tiles, u32 tile, i32 first, float scale, const query_limits<STRIPS> &limits) {
+        float scores[STRIPS][TILE / 8][4] = {};
+        score(tiles, tile, scores);
+#pragma unroll
+        for (i32 strip = 0; strip < STRIPS; strip++) {
+            if (first + TILE - 1 > limits.lowest[strip]) hide_past(scores[strip], first, limits.own[strip]);
+            float rescale[2];
+            if (!softmax[strip].weigh(scores[strip], scale, rescale)) continue;
+#pragma unroll
+            for (i32 i = 0; i < D / 8; i++) {
+#pragma unroll
+                for (i32 j = 0; j < 4; j++) sums[strip][i][j] *= rescale[j / 2];
+            }
+        }
+#pragma unroll
+        for (i32 step = 0; step < TILE / 16; step++) {
+            u32 weights[STRIPS][4];
+#pragma unroll
+            for (i32 strip = 0; strip < STRIPS; strip++) {
+                narrow_weights<T>(scores[strip][2 * step], scores[strip][2 * step + 1], weights[strip]);
+            }
+            if (limits.reach(first + step * 16 + 15)) {
+                multiply(tiles, tile + TILE_BYTES, step, weights);
+            } else {
+                multiply_to_limits(tiles, tile + TILE_BYTES, first, step, weights, limits);
+            }
+        }
+    }
+
+    /// Adds tiles first, first + step, ... to the one that holds position limits.last; `tiles`: shared memory.
+    template <class Rows>
+    DEVICE void attend(
+        u8 *tiles, const T *keys, const T *values, const Rows &rows, i32 first, i32 step, float scale,
+        const query_limits<STRIPS> &limits) {
+        const i32 end = limits.last / TILE + 1;
+        u32 now = 0;
+        if (first < end) copy(tiles, keys, values, rows, first * TILE, limits.last);
+        for (i32 tile = first; tile < end; tile += step) {
+            copy_async_wait<0>();
+            // All have this tile, and none still reads what the next is copied over.
+            sync_block();
+            const u32 next = now ^ 2 * TILE_BYTES;
+            if (tile + step < end) copy(tiles + next, keys, values, rows, (tile + step) * TILE, limits.last);
+            add(tiles, now, tile * TILE, scale, limits);
+            now = next;
+        }
+#pragma unroll
+        for (i32 strip = 0; strip < STRIPS; strip++) softmax[strip].finish();
+    }
+
+    /// y[0..<D] = a query's output, as T. `start(i)`: where it goes, null if nowhere.
+    template <class Start> DEVICE void store(const Start &start) const {
+#pragma unroll
+        for (i32 strip = 0; strip < STRIPS; strip++) {
+#pragma unroll
+            for (i32 half = 0; half < 2; half++) {
+                u32 *const words = (u32 *)start(query(strip) + 8 * half);
+                if (!words) continue;
+                const float factor = 1 / softmax[strip].totals[half];
+#pragma unroll
+                for (i32 i = 0; i < D / 8; i++) {
+                    const float *const pair = sums[strip][i] + 2 * half;
+                    words[i * 4 + lane() % 4] = narrow2<T>(pair[0] * factor, pair[1] * factor);
+                }
+            }
+        }
+    }
+
+    /// Records of this block's part of the queries (query_tile.cuh). `start(i)`: query i's, null for none.
+    template <class Start> DEVICE void store_parts(const Start &start) const {
+#pragma unroll
+        for (i32 strip = 0; strip < STRIPS; strip++) {
+#pragma unroll
+            for (i32 half = 0; half < 2; half++) {
+                float *const record = start(query(strip) + 8 * half);
+                if (!record) continue;
+#pragma unroll
+                for (i32 i = 0; i < D / 8; i++) {
+                    for (i32 j = 0; j < 2; j++) record[i * 8 + lane() % 4 * 2 + j] = sums[strip][i][2 * half + j];
+                }
+                if (lane() % 4 == 0) {
+                    record[D] = softmax[strip].maxima[half];
+                    record[D + 1] = softmax[strip].totals[half];
+                }
+            }
+        }
+    }
+};
+
+#endif
