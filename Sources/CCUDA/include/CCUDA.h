@@ -4,6 +4,7 @@
 #define MARTLET_CCUDA_H
 #include <stddef.h>
 
+#include "CCUDASampling.h"
 #include "CUBLASLt.h"
 #include "CUDADriver.h"
 #include "NCCL.h"
