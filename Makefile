@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e ranks ranks-check deploy-check deploy count neon verify-main verify-parallel \
+.PHONY: help setup build test unit e2e ranks ranks-check deploy-check deploy count neon nvrtc verify-main verify-parallel \
 	verify-demo bench-peers bench-growth bench-speculation bench-agent docs
 
 help: ## this list
@@ -12,7 +12,7 @@ setup: ## the Debian packages that building and testing need
 build: setup ## release build of the server
 	swift build -c release --product martlet
 
-test: unit count neon e2e ranks-check deploy-check ## everything that a change must pass
+test: unit count neon nvrtc e2e ranks-check deploy-check ## everything that a change must pass
 
 unit: setup ## the Swift tests, SmolLM2's among them (fetches its 98 MB once)
 	swift build --build-tests
@@ -43,6 +43,9 @@ count: setup ## that no kernel takes more instructions than recorded; RECORD=1 r
 
 neon: setup ## every kernel of aarch64, run by qemu, beside its scalar twin (a minute)
 	@Tools/twins/neon.sh
+
+nvrtc: ## that every CUDA kernel compiles for every GPU and takes what is recorded; RECORD=1 records anew (a minute)
+	@python="$$(Tools/cuda/nvrtc.sh)" && "$$python" Tools/cuda/nvrtc.py $(if $(RECORD),--record)
 
 verify-main: setup ## all that must be shown of the main job, with figures (half an hour; 21.5 GiB of memory)
 	swift build --build-tests
