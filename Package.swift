@@ -31,6 +31,9 @@ let package = Package(
         .target(name: "CMartletKernels", cSettings: [.unsafeFlags(["-O2"])]),
         .target(name: "CMPI", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
+            name: "CCUDA", exclude: ["kernels"],
+            linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        .target(
             name: "CImage",
             linkerSettings: [.linkedLibrary("png"), .linkedLibrary("turbojpeg"), .linkedLibrary("webp")]),
         .target(name: "MartletCore", dependencies: ["CDigest"], swiftSettings: swift),
@@ -110,6 +113,15 @@ let package = Package(
         .testTarget(
             name: "MartletCPUTests", dependencies: ["MartletCPU", "MartletTensor", "MartletCore", "CMartletKernels"],
             swiftSettings: swift),
+        // The kernels of CCUDA as C++, and NVIDIA's libraries on the host. No contraction: NVRTC is told the same.
+        .target(
+            name: "CUDAEmulation", dependencies: ["CCUDA"], path: "Tests/CUDAEmulation", exclude: ["probes/probes.cu"],
+            cxxSettings: [
+                .headerSearchPath("."), .headerSearchPath("../../Sources/CCUDA/kernels"),
+                .headerSearchPath("../../Sources/CCUDA/include"), .define("MARTLET_EMULATED"),
+                .unsafeFlags(["-O2", "-ffp-contract=off"]),
+            ]),
+        .testTarget(name: "MartletCUDATests", dependencies: ["CCUDA", "CUDAEmulation"], swiftSettings: swift),
         .testTarget(
             name: "MartletParallelTests",
             dependencies: ["MartletParallel", "MartletCore", "CMPI", "MartletTestSupport"], swiftSettings: swift),
@@ -144,5 +156,6 @@ let package = Package(
 
         // The style law, and that the documents are true.
         .testTarget(name: "TidyTests", swiftSettings: swift),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

@@ -4,7 +4,7 @@
 #include <csignal>
 #include <mutex>
 
-#include "../../Sources/CCUDA/kernels/device.cuh"
+#include "device.cuh"
 #include "fibre.h"
 #include "shared_memory.h"
 

@@ -102,8 +102,9 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
         return CUDA_ERROR_INVALID_HANDLE;
     }
     const auto fits = [](unsigned size, unsigned most) { return size > 0 && size <= most; };
-    if (!fits(grid_x, 0x7fffffff) || !fits(grid_y, 65535) || !fits(grid_z, 65535) || !fits(block_x, function->kernel->most_threads) || block_y != 1 || block_z != 1 ||
-        int(dynamic_shared) > function->most_dynamic_shared || extra) {
+    const bool is_grid = fits(grid_x, 0x7fffffff) && fits(grid_y, 65535) && fits(grid_z, 65535);
+    const bool is_block = fits(block_x, function->kernel->most_threads) && block_y == 1 && block_z == 1;
+    if (!is_grid || !is_block || int(dynamic_shared) > function->most_dynamic_shared || extra) {
         return CUDA_ERROR_INVALID_VALUE;
     }
     call call{function->kernel, stream->device, {grid_x, grid_y, grid_z}, block_x, dynamic_shared,

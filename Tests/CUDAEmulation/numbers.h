@@ -1,7 +1,7 @@
 // Elements of the types that libraries compute with.
 #ifndef MARTLET_NUMBERS_H
 #define MARTLET_NUMBERS_H
-#include "../../Sources/CCUDA/kernels/device.cuh"
+#include "device.cuh"
 
 namespace emulation {
 

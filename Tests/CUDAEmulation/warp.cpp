@@ -1,5 +1,5 @@
 // What the lanes of a warp do together: the last to come does it for all.
-#include "../../Sources/CCUDA/kernels/device.cuh"
+#include "device.cuh"
 #include "block.h"
 
 namespace emulation {
