@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "CCUDASampling.h"
+#include "CCUDASampling.h"
 #include "CUBLASLt.h"
 #include "CUDADriver.h"
 #include "NCCL.h"

@@ -1,0 +1,1 @@
+#include "../../../Sources/CCUDA/kernels/products_q5.cu"
