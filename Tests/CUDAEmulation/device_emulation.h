@@ -68,6 +68,8 @@ template <class T> T shuffled(T value, u32 source) {
 
 #define DYNAMIC_SHARED(type, name) type *const name = static_cast<type *>(emulation::dynamic_shared())
 
+#define RESIDENT(threads, blocks) threads
+
 #define KERNEL(name, threads, parameters, ...)                                                         \
     static const emulation::registration name##_registration(#name, __FILE__, threads, &::__VA_ARGS__, \
                                                              emulation::count<parameters>());

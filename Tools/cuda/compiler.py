@@ -2,10 +2,10 @@
 
 import ctypes
 import functools
-import importlib.util
 import os
 import pathlib
 import re
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KERNELS = ROOT / "Sources/CCUDA/kernels"
@@ -27,8 +27,8 @@ def options():
 def find_library():
     """libnvrtc in the folder that MARTLET_NVRTC names, else in the PyPI package of this Python."""
     named = os.environ.get("MARTLET_NVRTC")
-    spec = None if named else importlib.util.find_spec("nvidia.cuda_nvrtc")
-    folders = [named] if named else [f"{place}/lib" for place in spec.submodule_search_locations] if spec else []
+    # The package has no code of its own, only a folder on the path.
+    folders = [named] if named else [f"{place}/nvidia/cuda_nvrtc/lib" for place in sys.path]
     for folder in folders:
         for library in sorted(pathlib.Path(folder).glob("libnvrtc.so*")):
             return library

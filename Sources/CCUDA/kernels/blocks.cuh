@@ -83,24 +83,24 @@ template <class F> struct planes {
         }
     }
 
-    /// Where block `index` of row `row` is in every plane.
-    DEVICE i64 block(i32 row, i32 index) const { return i64(row) * (columns / F::columns) + index; }
+    /// Where block `index` of row `row` is in every plane; a matrix has fewer than 2^31 blocks.
+    DEVICE i32 block(i32 row, i32 index) const { return row * (columns / F::columns) + index; }
 
     /// What columns 32 j to 32 j + 31 of a block share; in 6 bits the scale is that of half `half` of them.
-    DEVICE group group_of(i64 block, i32 j, i32 half) const {
-        const u8 *scale = scales + block * F::scale_bytes;
+    DEVICE group group_of(i32 block, i32 j, i32 half) const {
+        const u8 *scale = scales + i64(block) * F::scale_bytes;
         const float d = half_at(scale);
         if constexpr (F::columns == 32) return group{d, F::has_minimum ? half_at(scale + 2) : 0};
-        if constexpr (F::bits == 6) return group{d * float(i8(subscales[block * 16 + 2 * j + half])), 0};
+        if constexpr (F::bits == 6) return group{d * float(i8(subscales[i64(block) * 16 + 2 * j + half])), 0};
         i32 s, m;
-        scale_and_minimum(subscales + block * F::subscale_bytes, j, s, m);
+        scale_and_minimum(subscales + i64(block) * F::subscale_bytes, j, s, m);
         return group{d * float(s), -(half_at(scale + 2) * float(m))};
     }
 
     /// The quants of columns i to i + 7 of a block; i: a multiple of 8.
-    DEVICE octet quants_of(i64 block, i32 i) const {
+    DEVICE octet quants_of(i32 block, i32 i) const {
         const i32 j = i / 32, l = i % 32;
-        const u8 *low = quants + block * F::quant_bytes, *top = high + block * F::high_bytes;
+        const u8 *low = quants + i64(block) * F::quant_bytes, *top = high + i64(block) * F::high_bytes;
         if constexpr (F::bits == 8) {
             const vec2 words = *(const vec2 *)(low + i);
             return octet{{words.x ^ 0x80808080, words.y ^ 0x80808080}};
@@ -128,7 +128,7 @@ template <class F> struct planes {
 
     /// The values of columns `column` to `column` + 7 (a multiple of 8), as the CPU's scalar kernels read them.
     DEVICE void read(i32 row, i32 column, float values[8]) const {
-        const i64 at = block(row, column / F::columns);
+        const i32 at = block(row, column / F::columns);
         const i32 i = column % F::columns;
         const group shared = group_of(at, i / 32, i % 32 / 16);
         const octet bytes = quants_of(at, i);

@@ -54,8 +54,9 @@ template <class F> struct strip {
     static constexpr bool is_plain = false;
     /// Loads of 16 bytes.
     static constexpr i32 loads = F::bits == 8 ? 2 : 1;
-    /// Strips of two rows that a lane's registers hold beside one in use.
-    static constexpr i32 depth = F::columns == 32 && F::bits == 4 ? 4 : 2;
+    /// Strips of two rows that a lane reads before it uses the first, and blocks of 256 threads whose registers fit.
+    static constexpr i32 depth = F::bits == 4 && !F::has_minimum ? 4 : 2;
+    static constexpr i32 resident = F::columns == 32 && !F::has_minimum ? 3 : 2;
     /// Whether the halves of a group have scales of their own.
     static constexpr bool has_halves = F::bits == 6;
 
@@ -72,17 +73,17 @@ template <class F> struct strip {
         if constexpr (F::columns == 32) {
             const i32 in_row = w.columns / 32, first = 4 * index;
             const bool is_inside = first + t < in_row;
-            const i64 at = w.block(row, is_inside ? first + t : 0);
+            const i32 at = w.block(row, is_inside ? first + t : 0);
             if constexpr (F::bits == 8) {
                 for (i32 i = 0; i < 2; i++) {
                     const i32 block = first + 2 * i + t / 2;
-                    const u8 *source = w.quants + w.block(row, block) * 32 + 16 * (t % 2);
+                    const u8 *source = w.quants + i64(w.block(row, block)) * 32 + 16 * (t % 2);
                     quants[i] = block < in_row ? load_once(source) : nothing;
                 }
             } else {
-                quants[0] = is_inside ? load_once(w.quants + at * 16) : nothing;
+                quants[0] = is_inside ? load_once(w.quants + i64(at) * 16) : nothing;
             }
-            if constexpr (F::bits == 5) high[0] = *(const u32 *)(w.high + at * 4);
+            if constexpr (F::bits == 5) high[0] = *(const u32 *)(w.high + i64(at) * 4);
             shared = is_inside ? w.group_of(at, 0, 0) : group{0, 0};
         } else {
             const i32 half = index % 2;
@@ -91,9 +92,9 @@ template <class F> struct strip {
                 shared = group{0, 0};
                 return;
             }
-            const i64 at = w.block(row, index / 2);
-            quants[0] = load_once(w.quants + at * 128 + 64 * half + 16 * t);
-            const u8 *top = w.high + at * F::high_bytes + (F::bits == 6 ? 32 * half : 0) + 4 * t;
+            const i32 at = w.block(row, index / 2);
+            quants[0] = load_once(w.quants + i64(at) * 128 + 64 * half + 16 * t);
+            const u8 *top = w.high + i64(at) * F::high_bytes + (F::bits == 6 ? 32 * half : 0) + 4 * t;
             if constexpr (F::bits > 4) high[0] = *(const u32 *)top, high[1] = *(const u32 *)(top + 16);
             shared = w.group_of(at, 4 * half + t, 0);
             if constexpr (has_halves) shared.minimum = w.group_of(at, 4 * half + t, 1).scale;
@@ -139,7 +140,7 @@ private:
 /// A lane's share of a strip of plain weights: of group j the columns 8t to 8t + 7, for both fragments.
 template <class T> struct plain_strip {
     static constexpr bool is_plain = true;
-    static constexpr i32 loads = 4, depth = 1;
+    static constexpr i32 loads = 4, depth = 1, resident = 3;
 
     vec4 words[loads];
 

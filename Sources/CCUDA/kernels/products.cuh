@@ -203,10 +203,10 @@ template <class F, class T> DEVICE void dequantize(const void *w, i32 outputs, i
     }
 }
 
-#define PLAIN_PRODUCT(F, T) KERNEL(multiply_plain_##F##_##T, 256, 10, multiply_plain<F, T>)
+#define PLAIN_PRODUCT(F, T) KERNEL(multiply_plain_##F##_##T, RESIDENT(256, 2), 10, multiply_plain<F, T>)
 #define DEQUANTIZATION(F, T) KERNEL(dequantize_##F##_##T, 256, 5, dequantize<F, T>)
-#define PRODUCTS(F, T)                                         \
-    KERNEL(multiply_##F##_##T##_8, 256, 10, multiply<F, T, 8>) \
+#define PRODUCTS(F, T)                                                                       \
+    KERNEL(multiply_##F##_##T##_8, RESIDENT(256, strip<F>::resident), 10, multiply<F, T, 8>) \
     KERNEL(multiply_##F##_##T##_32, 256, 10, multiply<F, T, 32>)
 #define QUANTIZED_PRODUCTS(F) \
     PRODUCTS(F, f16)          \
