@@ -24,6 +24,8 @@ struct thread_state {
     place where;
     std::vector<pending_copy> copies;
     unsigned groups;
+    /// How much it has done of what the kernel's flaw is in.
+    unsigned done;
 };
 
 /// Bits are lanes: those that exist and have not ended, that can run, and that wait in a collective.
@@ -115,7 +117,16 @@ void fail(const std::string &reason) {
     __builtin_unreachable();
 }
 
+bool is_flawed(weak_spot spot) {
+    block_state &block = state();
+    const flaw &flaw = block.launch.flaw;
+    if (flaw.spot != spot || block.threads[block.running].done++ != flaw.number) return false;
+    ++*flaw.count;
+    return true;
+}
+
 void sync_block() {
+    if (is_flawed(weak_spot::barrier)) return;
     block_state &block = state();
     own_warp(block).ready &= ~own_bit(block);
     block.at_barrier++;
@@ -152,6 +163,7 @@ void copy_async(void *target, const void *source, bool is_valid) {
 void copy_async_commit() { state().threads[state().running].groups++; }
 
 void copy_async_wait(int latest) {
+    if (is_flawed(weak_spot::copy_wait)) return;
     thread_state &thread = state().threads[state().running];
     size_t kept = 0;
     for (const pending_copy &copy : thread.copies) {
@@ -208,7 +220,7 @@ static void prepare(block_state &block, index3 index) {
         each.at = block.stacks.start(thread, run_thread);
         each.where = {{thread, 0, 0}, index, {launch.threads, 1, 1}, grid};
         each.copies.clear();
-        each.groups = 0;
+        each.groups = each.done = 0;
     }
     block.warp_count = (launch.threads + 31) / 32;
     for (unsigned warp = 0; warp < block.warp_count; warp++) {

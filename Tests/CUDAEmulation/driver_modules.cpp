@@ -1,8 +1,8 @@
 // The driver: modules, and the launch of kernels.
 #include <cstring>
 
-#include "block.h"
 #include "image.h"
+#include "kernel_call.h"
 #include "machine.h"
 
 namespace emulation::emulated {
@@ -66,32 +66,6 @@ CUresult cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction fun
     return CUDA_SUCCESS;
 }
 
-/// The launch of a kernel with the bytes that its arguments have now.
-struct call {
-    const kernel *kernel;
-    int device;
-    unsigned grid[3], threads;
-    size_t dynamic_shared, most_shared;
-    std::vector<std::vector<char>> arguments;
-
-    CUresult operator()() const {
-        machine &machine = here();
-        std::vector<void *> parameters;
-        for (const auto &argument : arguments) parameters.push_back(const_cast<char *>(argument.data()));
-        const bool is_forward = machine.options.order == MARTLET_EMULATION_FORWARD ||
-                                (machine.options.order == MARTLET_EMULATION_EITHER && machine.random(2) == 0);
-        const launch launch{kernel, {grid[0], grid[1], grid[2]}, threads, dynamic_shared, parameters.data(),
-                            is_forward ? order::forward : order::backward, most_shared};
-        const std::string wrong = run(launch);
-        const bool is_intact = machine.devices[size_t(device)]->memory.is_intact();
-        if (wrong.empty() && is_intact) return CUDA_SUCCESS;
-        const std::string beside = std::string(kernel->name) + ": memory was written beside an allocation";
-        machine.complain(wrong.empty() ? beside : wrong);
-        const bool is_access = wrong.empty() || wrong.find("no memory") != std::string::npos;
-        return is_access ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_ERROR_LAUNCH_FAILED;
-    }
-};
-
 CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                         unsigned block_y, unsigned block_z, unsigned dynamic_shared, CUstream stream,
                         void **parameters, void **extra) {
@@ -107,7 +81,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
     if (!is_grid || !is_block || int(dynamic_shared) > function->most_dynamic_shared || extra) {
         return CUDA_ERROR_INVALID_VALUE;
     }
-    call call{function->kernel, stream->device, {grid_x, grid_y, grid_z}, block_x, dynamic_shared,
+    kernel_call call{function->kernel, stream->device, {grid_x, grid_y, grid_z}, block_x, dynamic_shared,
               size_t(std::max(function->most_dynamic_shared, 48 << 10)), {}};
     for (size_t index = 0; index < function->kernel->parameter_sizes.size(); index++) {
         const char *argument = static_cast<const char *>(parameters[index]);

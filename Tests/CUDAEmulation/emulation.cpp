@@ -34,7 +34,8 @@ struct slot_function<slot, number, shared> {
         machine &machine = *slots[slot];
         const call_scope scope(machine);
         if constexpr (std::is_enum_v<Result>) {
-            if (const int error = machine.enter(function(number))) return Result(error);
+            const admission admission = machine.enter(function(number));
+            if (admission.is_answered) return Result(admission.answer);
         }
         return shared(parameters...);
     }
@@ -111,6 +112,23 @@ void martlet_emulation_lose(martlet_emulation *emulation, int device, uint64_t c
     machine.devices[size_t(device)]->calls_left = calls;
     machine.devices[size_t(device)]->loss = error;
     if (calls == 0) machine.lose(*machine.devices[size_t(device)], error);
+}
+
+int martlet_emulation_forget(martlet_emulation *emulation, const char *function, uint64_t call) {
+    return martlet_emulation_plant(emulation, function, call, 0);
+}
+
+void martlet_emulation_break(martlet_emulation *emulation, const char *kernel, martlet_emulation_flaw flaw,
+                             int number) {
+    machine &machine = machine_of(emulation);
+    const std::lock_guard<std::mutex> lock(machine.mutex);
+    machine.flaws.push_back({kernel, flaw, unsigned(number)});
+}
+
+uint64_t martlet_emulation_flaw_count(martlet_emulation *emulation) {
+    machine &machine = machine_of(emulation);
+    const std::lock_guard<std::mutex> lock(machine.mutex);
+    return machine.flaw_count;
 }
 
 uint64_t martlet_emulation_calls(martlet_emulation *emulation, const char *function) {

@@ -32,17 +32,17 @@ device *machine::current_device() {
 
 void machine::set_current(CUcontext context) { current_contexts[identity] = context; }
 
-int machine::enter(function function) {
+admission machine::enter(function function) {
     calls[function]++;
     for (const planted_error &planted : planted)
-        if (planted.function == function && planted.call == calls[function]) return planted.error;
+        if (planted.function == function && planted.call == calls[function]) return {true, planted.error};
     // The functions up to here need no context, and other libraries' look at it themselves.
-    if (function <= number::cuCtxSetCurrent || function > number::cuGraphDestroy) return 0;
+    if (function <= number::cuCtxSetCurrent || function > number::cuGraphDestroy) return {false, 0};
     if (device *device = current_device()) {
         if (device->calls_left > 0 && --device->calls_left == 0) lose(*device, device->loss);
-        return device->context.lost;
+        return {device->context.lost != CUDA_SUCCESS, device->context.lost};
     }
-    return 0;
+    return {false, 0};
 }
 
 bool machine::is_device_memory(uint64_t address, size_t bytes) const {

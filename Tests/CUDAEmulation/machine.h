@@ -31,6 +31,18 @@ struct planted_error {
     int error;
 };
 
+struct planted_flaw {
+    std::string kernel;
+    martlet_emulation_flaw flaw;
+    unsigned number;
+};
+
+/// What becomes of a call before its function is asked.
+struct admission {
+    bool is_answered;
+    int answer;
+};
+
 /// Every function of the table runs with the machine locked; those that wait let go of it.
 class machine {
   public:
@@ -39,8 +51,8 @@ class machine {
     /// That of the call in progress on this thread.
     static machine &current();
 
-    /// Counts a call; gives the error that is planted for it, or that of a lost device, or 0.
-    int enter(function function);
+    /// Counts a call; answers it where an error is planted, or the device is lost.
+    admission enter(function function);
 
     void complain(const std::string &what) { complaints.push_back(what); }
 
@@ -100,7 +112,10 @@ class machine {
     uint64_t group_count = 0;
 
     std::vector<std::string> complaints;
+    /// Error 0: forgotten.
     std::vector<planted_error> planted;
+    std::vector<planted_flaw> flaws;
+    uint64_t flaw_count = 0;
     std::vector<uint64_t> calls;
 
   private:

@@ -53,6 +53,32 @@ int martlet_emulation_plant(martlet_emulation *emulation, const char *function, 
 /// The device is lost `calls` calls of the driver for it from now on: they, and all that follow, return `error`.
 void martlet_emulation_lose(martlet_emulation *emulation, int device, uint64_t calls, CUresult error);
 
+/// Call number `call` of `function` from now on does nothing and returns success: as if it had been forgotten.
+int martlet_emulation_forget(martlet_emulation *emulation, const char *function, uint64_t call);
+
+/// What a kernel may have wrong, for tests of tests.
+typedef enum {
+    /// Each thread runs through its barrier number `number` of a block (from 0 on).
+    MARTLET_FLAW_BARRIER,
+    MARTLET_FLAW_WARP_BARRIER,
+    /// Wait number `number` of a thread for its background copies does not wait.
+    MARTLET_FLAW_COPY_WAIT,
+    /// Shuffle number `number` of a thread takes the neighbour's value.
+    MARTLET_FLAW_SHUFFLE,
+    /// Load number `number` of matrices takes each row for the next.
+    MARTLET_FLAW_MATRIX_ROW,
+    /// Argument number `number`, a word of 4 bytes, is one more.
+    MARTLET_FLAW_ARGUMENT,
+    /// The last block of the grid (x) is missing.
+    MARTLET_FLAW_BLOCK,
+} martlet_emulation_flaw;
+
+/// From now on, kernels whose names begin with `kernel` have it.
+void martlet_emulation_break(martlet_emulation *emulation, const char *kernel, martlet_emulation_flaw flaw, int number);
+
+/// How often a flaw had its effect: 0 tells that a test met none.
+uint64_t martlet_emulation_flaw_count(martlet_emulation *emulation);
+
 /// How often a function was called.
 uint64_t martlet_emulation_calls(martlet_emulation *emulation, const char *function);
 

@@ -63,7 +63,7 @@ template <class T, bool waits> DEVICE void multiply(const T *a, const T *b, floa
     DYNAMIC_SHARED(T, tile);
     T *const left = tile, *const right = tile + 256;
     copy_async_16(left + lane() * 8, a + lane() * 8, true);
-    copy_async_16(right + lane() * 8, b + lane() * 8, lane() < 16);
+    if (lane() < 16) copy_async_16(right + lane() * 8, b + lane() * 8, true);
     copy_async_commit();
     if (waits) copy_async_wait<0>();
     sync_block();

@@ -47,9 +47,8 @@ import Testing
             var module: CUmodule?
             #expect(device.driver.cuModuleLoadData(&module, image) == CUDA_SUCCESS)
             let loaded = try #require(module)
-            let names = source.text.matches(of: /KERNEL\((\w+),/).map { String($0.output.1) }
-            #expect(!names.isEmpty)
-            for name in names where !source.text.contains("define") {
+            // Those that are not put together by the file's own macros.
+            for name in source.text.matches(of: /KERNEL\((\w+),/).map({ String($0.output.1) }) {
                 var function: CUfunction?
                 #expect(device.driver.cuModuleGetFunction(&function, loaded, name) == CUDA_SUCCESS, "\(name)")
             }

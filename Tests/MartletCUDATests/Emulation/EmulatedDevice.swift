@@ -103,7 +103,8 @@ final class EmulatedDevice {
             pointers.append(place)
         }
         return driver.cuLaunchKernel(
-            function, UInt32(blocks), 1, 1, UInt32(threads), 1, 1, UInt32(shared), stream ?? self.stream, &pointers, nil)
+            function, UInt32(blocks), 1, 1, UInt32(threads), 1, 1, UInt32(shared), stream ?? self.stream, &pointers,
+            nil)
     }
 }
 

@@ -44,9 +44,9 @@ import Testing
         let results = try await together(count, seed: 1, on: device) { rank, communicator, stream in
             let x = upload([Float(rank + 1), 10], cuda, stream)
             for _ in 0..<2 {
-                #expect(
-                    cuda.nccl.ncclAllReduce(pointer(x), pointer(x), 2, ncclFloat32, ncclSum, communicator, stream)
-                        == ncclSuccess)
+                let place = devicePointer(x)
+                let put = cuda.nccl.ncclAllReduce(place, place, 2, ncclFloat32, ncclSum, communicator, stream)
+                #expect(put == ncclSuccess)
             }
             return take(2, x, cuda, stream)
         }
@@ -62,8 +62,8 @@ import Testing
             let x = upload([Float(rank)], cuda, stream), y = upload([Float(-1)], cuda, stream)
             let nccl = cuda.nccl, peer = Int32(1 - rank)
             _ = nccl.ncclGroupStart()
-            _ = nccl.ncclSend(pointer(x), 1, ncclFloat32, peer, communicator, stream)
-            _ = nccl.ncclRecv(pointer(y), 1, ncclFloat32, peer, communicator, stream)
+            _ = nccl.ncclSend(devicePointer(x), 1, ncclFloat32, peer, communicator, stream)
+            _ = nccl.ncclRecv(devicePointer(y), 1, ncclFloat32, peer, communicator, stream)
             #expect(nccl.ncclGroupEnd() == ncclSuccess)
             let result = take(1, y, cuda, stream)
             #expect(cuda.driver.cuMemFree(x) == CUDA_SUCCESS)
@@ -112,11 +112,6 @@ private func take(_ count: Int, _ address: CUdeviceptr, _ cuda: martlet_cuda, _ 
     #expect(cuda.driver.cuMemcpyDtoHAsync(&values, address, count * 4, stream) == CUDA_SUCCESS)
     #expect(cuda.driver.cuMemFree(address) == CUDA_SUCCESS)
     return values
-}
-
-private func pointer(_ address: CUdeviceptr) -> UnsafeMutableRawPointer {
-    guard let pointer = UnsafeMutableRawPointer(bitPattern: UInt(address)) else { preconditionFailure("no address") }
-    return pointer
 }
 
 /// On a thread that may wait: the pool's few may not.
