@@ -10,7 +10,7 @@ template <class T, i32 D>
 DEVICE void full_attention(
     const T *fused, i32 stride, i32 heads, i32 patches, i32 first, i32 count, float scale, T *y, i32 y_stride) {
     using attention = tiled_attention<T, D, 2>;
-    SHARED(vec4, tiles, [attention::SHARED_BYTES / 16]);
+    SHARED(vec4, memory, [attention::SHARED_BYTES / 16]);
     const i32 head = i32(blockIdx.y) * D, base = i32(blockIdx.x) * attention::QUERIES;
     attention a;
     a.load_queries([=](i32 i) -> const T * {
@@ -23,7 +23,8 @@ DEVICE void full_attention(
         limits.lowest[strip] = limits.highest[strip] = limits.last;
     }
     const T *const keys = fused + heads * D + head;
-    a.attend((u8 *)tiles, keys, keys + heads * D, strided_rows{stride}, 0, 1, scale * log2_of_e, limits);
+    copied_tiles<T, D, strided_rows> tiles{keys, keys + heads * D, strided_rows{stride}, limits.last};
+    a.attend((u8 *)memory, tiles, 0, 1, scale * log2_of_e, limits);
     a.store([=](i32 i) -> T * { return base + i < count ? y + i64(base + i) * y_stride + head : nullptr; });
 }
 

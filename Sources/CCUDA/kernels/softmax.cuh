@@ -89,11 +89,11 @@ DEVICE u32 values_to(u32 pair, i32 position, i32 limit) {
     return pair & ((position <= limit ? 0xffff : 0) | (position < limit ? 0xffff0000 : 0));
 }
 
-/// sums += weights values for 16 positions from `first` on, of which a row takes those to its limit. A value past it
-/// has weight 0, but were it not finite, the product would be NaN: so there is one product for each limit.
+/// sums += weights values * factor for 16 positions from `first` on, of which a row takes those to its limit. A value
+/// past it has weight 0, but were it not finite, the product would be NaN: so there is one product for each limit.
 template <class T>
 DEVICE void add_to_limits(
-    float sums[4], const u32 weights[4], const u32 values[2], i32 first, const i32 limits[2], i32 lowest,
+    float sums[4], const u32 weights[4], const u32 values[2], float factor, i32 first, const i32 limits[2], i32 lowest,
     i32 highest) {
     const i32 position = first + lane() % 4 * 2;
     for (i32 limit = lowest; limit <= highest; limit++) {
@@ -102,7 +102,7 @@ DEVICE void add_to_limits(
         mma_16x8x16<T>(part, weights, kept);
 #pragma unroll
         for (i32 j = 0; j < 4; j++) {
-            if (limits[j / 2] == limit) sums[j] += part[j];
+            if (limits[j / 2] == limit) sums[j] = fmaf(part[j], factor, sums[j]);
         }
     }
 }

@@ -4,6 +4,7 @@
 #ifndef MARTLET_STREAMED_ATTENTION_CUH
 #define MARTLET_STREAMED_ATTENTION_CUH
 
+#include "fragments.cuh"
 #include "query_limits.cuh"
 #include "softmax.cuh"
 
@@ -24,24 +25,35 @@ template <i32 COUNT> DEVICE void load_words(u32 (&words)[COUNT], const void *add
     }
 }
 
-/// T: f16 or bf16; D: dimension, 16 to 128. In a fragment's terms (mma_16x8x16) a lane has g = lane() / 4 and
-/// t = lane() % 4. Sums over dimensions, and the columns of a product, may be taken in any order: in that of memory.
-template <class T, i32 D> struct streamed_attention {
+/// T: f16 or bf16; C: the cache's type, T or bytes; D: dimension, 16 to 128. In a fragment's terms (mma_16x8x16) a lane
+/// has g = lane() / 4 and t = lane() % 4. Sums over dimensions, and the columns of a product, may be taken in any
+/// order: in that of memory. Bytes enter products as whole numbers, exact in T; a score is multiplied by the key's
+/// scale, a weight by the value's, relative to the greatest of its run, and the run's product by that.
+template <class T, class C, i32 D> struct streamed_attention {
     static constexpr i32 WARPS = 4, RUN = 16, QUERIES = 16;
+    static constexpr bool IS_BYTES = sizeof(C) == 1;
+    static constexpr i32 MOST = 16 / sizeof(C), WORD = 4 / sizeof(C);
     /// What a lane has of a key: from dimension (4 i + t) * KEY on, KEY of them, for each i; a step of a product has
     /// four of these.
-    static constexpr i32 KEY = D < 32 ? 4 : 8, KEY_LOADS = D / (4 * KEY);
+    static constexpr i32 KEY = D / 4 < MOST ? D / 4 : MOST, KEY_LOADS = D / (4 * KEY);
     /// Of a value: from (8 i + g) * VALUE on, VALUE of them, for each i.
-    static constexpr i32 VALUE = D < 64 ? D / 8 : 8, VALUE_LOADS = D / (8 * VALUE);
+    static constexpr i32 VALUE = D / 8 < MOST ? D / 8 : MOST, VALUE_LOADS = D / (8 * VALUE);
+    /// Of D = 16, two bytes.
+    static constexpr i32 VALUE_WORDS = VALUE < WORD ? 1 : VALUE / WORD;
+
+    const C *keys, *values;
+    /// Null unless they are bytes.
+    const float *key_scales, *value_scales;
 
     u32 queries[D / 16][4];
     /// Column n of fragment i * VALUE + j is dimension (8 i + n) * VALUE + j.
     float sums[D / 8][4];
     softmax_state softmax;
     /// Of positions g and g + 8 of a run.
-    u32 keys[2][KEY_LOADS][KEY / 2];
-    /// Of positions 2 t, 2 t + 1, 2 t + 8, 2 t + 9.
-    u32 values[4][VALUE_LOADS][VALUE / 2];
+    u32 key_words[2][KEY_LOADS][KEY / WORD];
+    /// Of positions 2 t, 2 t + 1, 2 t + 8, 2 t + 9, as the two scales.
+    u32 value_words[4][VALUE_LOADS][VALUE_WORDS];
+    float key_scale[4], value_scale[4];
 
     /// `start(i)`: where query i begins, null for one that is not there.
     template <class Start> DEVICE void load_queries(const Start &start) {
@@ -62,79 +74,126 @@ template <class T, i32 D> struct streamed_attention {
         }
     }
 
-    template <class Rows> DEVICE void load_keys(const T *all, const Rows &rows, i32 first, i32 last) {
-        const T *const run = all + rows.offset(first);
+    /// The position in a run of this lane's value k.
+    static DEVICE i32 value_row(i32 k) { return lane() % 4 * 2 + k % 2 + k / 2 * 8; }
+
+    DEVICE void load_scales(const float *scales, i64 run, i32 first, i32 last, float (&own)[4]) {
+#pragma unroll
+        for (i32 k = 0; k < 4; k++) own[k] = first + value_row(k) <= last ? scales[run + value_row(k)] : 0;
+    }
+
+    template <class Rows> DEVICE void load_keys(const Rows &rows, i32 first, i32 last) {
+        const C *const run = keys + rows.offset(first);
 #pragma unroll
         for (i32 half = 0; half < 2; half++) {
             const i32 row = lane() / 4 + 8 * half;
 #pragma unroll
             for (i32 i = 0; i < KEY_LOADS; i++) {
-                load_words(keys[half][i], run + row * D + (4 * i + lane() % 4) * KEY, first + row <= last);
+                load_words(key_words[half][i], run + row * D + (4 * i + lane() % 4) * KEY, first + row <= last);
             }
         }
+        if constexpr (IS_BYTES) load_scales(key_scales, rows.row(first), first, last, key_scale);
     }
 
-    template <class Rows> DEVICE void load_values(const T *all, const Rows &rows, i32 first, i32 last) {
-        const T *const run = all + rows.offset(first);
+    template <class Rows> DEVICE void load_values(const Rows &rows, i32 first, i32 last) {
+        const C *const run = values + rows.offset(first);
 #pragma unroll
         for (i32 k = 0; k < 4; k++) {
-            const i32 row = lane() % 4 * 2 + k % 2 + k / 2 * 8;
+            const i32 row = value_row(k);
 #pragma unroll
             for (i32 i = 0; i < VALUE_LOADS; i++) {
-                load_words(values[k][i], run + row * D + (8 * i + lane() / 4) * VALUE, first + row <= last);
+                const C *const start = run + row * D + (8 * i + lane() / 4) * VALUE;
+                if constexpr (VALUE < WORD) {
+                    value_words[k][i][0] = first + row <= last ? *(const u16 *)start : 0;
+                } else {
+                    load_words(value_words[k][i], start, first + row <= last);
+                }
             }
+        }
+        if constexpr (IS_BYTES) load_scales(value_scales, rows.row(first), first, last, value_scale);
+    }
+
+    /// Pair `index` of some words' elements, as T.
+    template <i32 COUNT> static DEVICE u32 pair(const u32 (&words)[COUNT], i32 index) {
+        if constexpr (IS_BYTES) {
+            u32 pairs[2];
+            expand<T, 128>(words[index / 2], pairs);
+            return pairs[index % 2];
+        } else {
+            return words[index];
         }
     }
 
     DEVICE void score(float (&scores)[2][4]) const {
 #pragma unroll
         for (i32 step = 0; step < D / 16; step++) {
-            const i32 load = step / (KEY / 4), word = step % (KEY / 4) * 2;
+            const i32 load = step / (KEY / 4), first = step % (KEY / 4) * 2;
 #pragma unroll
             for (i32 half = 0; half < 2; half++) {
-                mma_16x8x16<T>(scores[half], queries[step], &keys[half][load][word]);
+                const u32 factor[2] = {pair(key_words[half][load], first), pair(key_words[half][load], first + 1)};
+                mma_16x8x16<T>(scores[half], queries[step], factor);
             }
         }
+        if constexpr (IS_BYTES) {
+#pragma unroll
+            for (i32 j = 0; j < 8; j++) scores[j / 4][j % 4] *= key_scale[j / 4 * 2 + j % 2];
+        }
+    }
+
+    /// Multiplies weights by their values' scales, relative to the greatest of the run, which it returns.
+    DEVICE float scale_weights(float (&weights)[2][4], i32 first, const i32 (&limits)[2]) const {
+        float greatest = fmaxf(fmaxf(value_scale[0], value_scale[1]), fmaxf(value_scale[2], value_scale[3]));
+        greatest = fmaxf(greatest, shuffle_xor(greatest, 1));
+        greatest = fmaxf(greatest, shuffle_xor(greatest, 2));
+        const float inverse = greatest > 0 ? 1 / greatest : 0;
+#pragma unroll
+        for (i32 j = 0; j < 8; j++) {
+            const i32 k = j / 4 * 2 + j % 2;
+            float &weight = weights[j / 4][j % 4];
+            // A scale past a row's limit may be no number.
+            weight = first + value_row(k) <= limits[j % 4 / 2] ? weight * (value_scale[k] * inverse) : 0;
+        }
+        return greatest;
     }
 
     /// Dimension j of this lane's part i of the values at two neighbouring positions, k = 0 or 2.
     DEVICE u32 value_pair(i32 k, i32 i, i32 j) const {
-        const u32 a = values[k][i][j / 2], b = values[k + 1][i][j / 2];
-        return j % 2 == 0 ? (a & 0xffff) | b << 16 : a >> 16 | (b & 0xffff0000);
+        const u32 a = pair(value_words[k][i], j / 2), b = pair(value_words[k + 1][i], j / 2);
+        return select_bytes(a, b, j % 2 == 0 ? 0x5410 : 0x7632);
     }
 
-    DEVICE void multiply(const u32 (&weights)[4], i32 first, const query_limits<1> &limits) {
+    /// sums += weights values * factor.
+    DEVICE void multiply(const u32 (&weights)[4], float factor, i32 first, const query_limits<1> &limits) {
         const bool reach = limits.reach(first + RUN - 1);
 #pragma unroll
-        for (i32 i = 0; i < VALUE_LOADS; i++) {
+        for (i32 i = 0; i < VALUE_LOADS * VALUE; i++) {
+            const u32 pairs[2] = {value_pair(0, i / VALUE, i % VALUE), value_pair(2, i / VALUE, i % VALUE)};
+            if (!reach) {
+                add_to_limits<T>(
+                    sums[i], weights, pairs, factor, first, limits.own[0], limits.lowest[0], limits.highest[0]);
+            } else if constexpr (IS_BYTES) {
+                float part[4] = {0, 0, 0, 0};
+                mma_16x8x16<T>(part, weights, pairs);
 #pragma unroll
-            for (i32 j = 0; j < VALUE; j++) {
-                const u32 factor[2] = {value_pair(0, i, j), value_pair(2, i, j)};
-                if (reach) {
-                    mma_16x8x16<T>(sums[i * VALUE + j], weights, factor);
-                } else {
-                    add_to_limits<T>(
-                        sums[i * VALUE + j], weights, factor, first, limits.own[0], limits.lowest[0],
-                        limits.highest[0]);
-                }
+                for (i32 j = 0; j < 4; j++) sums[i][j] = fmaf(part[j], factor, sums[i][j]);
+            } else {
+                mma_16x8x16<T>(sums[i], weights, pairs);
             }
         }
     }
 
-    /// Adds runs first, first + step, ... to the one that holds position limits.last.
+    /// Adds runs first, first + step, ... to the one that holds position limits.last. Rows: cache_rows.cuh.
     template <class Rows>
-    DEVICE void attend(
-        const T *all_keys, const T *all_values, const Rows &rows, i32 first, i32 step, float scale,
-        const query_limits<1> &limits) {
+    DEVICE void attend(const Rows &rows, i32 first, i32 step, float scale, const query_limits<1> &limits) {
         const i32 end = limits.last / RUN + 1;
-        if (first < end) load_keys(all_keys, rows, first * RUN, limits.last);
+        if (first < end) load_keys(rows, first * RUN, limits.last);
         for (i32 run = first; run < end; run += step) {
-            load_values(all_values, rows, run * RUN, limits.last);
+            load_values(rows, run * RUN, limits.last);
             float scores[2][4] = {};
             score(scores);
-            if (run + step < end) load_keys(all_keys, rows, (run + step) * RUN, limits.last);
+            if (run + step < end) load_keys(rows, (run + step) * RUN, limits.last);
             if (run * RUN + RUN - 1 > limits.lowest[0]) hide_past(scores, run * RUN, limits.own[0]);
-            float rescale[2];
+            float rescale[2], factor = 1;
             if (softmax.weigh(scores, scale, rescale)) {
 #pragma unroll
                 for (i32 i = 0; i < D / 8; i++) {
@@ -142,9 +201,10 @@ template <class T, i32 D> struct streamed_attention {
                     for (i32 j = 0; j < 4; j++) sums[i][j] *= rescale[j / 2];
                 }
             }
+            if constexpr (IS_BYTES) factor = scale_weights(scores, run * RUN, limits.own[0]);
             u32 weights[4];
             narrow_weights<T>(scores[0], scores[1], weights);
-            multiply(weights, run * RUN, limits);
+            multiply(weights, factor, run * RUN, limits);
         }
         softmax.finish();
     }

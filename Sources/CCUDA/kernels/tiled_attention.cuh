@@ -5,15 +5,16 @@
 
 #include "query_limits.cuh"
 #include "softmax.cuh"
+#include "tile_source.cuh"
 
 /// T: f16 or bf16; D: dimension, 16 to 128; STRIPS: how many times 16 queries a warp has.
 template <class T, i32 D, i32 STRIPS> struct tiled_attention {
-    static constexpr i32 WARPS = 4, THREADS = 32 * WARPS, TILE = 32;
+    using layout = tile_layout<D>;
+    static constexpr i32 WARPS = 4, TILE = layout::TILE;
     static constexpr i32 QUERIES = 16 * STRIPS * WARPS;
-    /// Of 16 bytes, in a row.
-    static constexpr u32 CHUNKS = D / 8, ROW_BYTES = 16 * CHUNKS;
-    /// Of the keys, or of the values, of a tile; shared memory holds both of two tiles.
-    static constexpr u32 TILE_BYTES = TILE * ROW_BYTES, SHARED_BYTES = 4 * TILE_BYTES;
+    static constexpr u32 ROW_BYTES = layout::ROW_BYTES, TILE_BYTES = layout::TILE_BYTES;
+    /// Keys and values of two tiles.
+    static constexpr u32 SHARED_BYTES = 4 * TILE_BYTES;
 
     u32 queries[STRIPS][D / 16][4];
     float sums[STRIPS][D / 8][4];
@@ -43,31 +44,8 @@ template <class T, i32 D, i32 STRIPS> struct tiled_attention {
         }
     }
 
-    /// Where a chunk of a tile lies in shared memory, in bytes. Chunks are permuted so that eight rows' chunks of one
-    /// column lie in different banks: every eight rows alike, so that a chunk further is one exclusive or.
-    static DEVICE u32 place(u32 row, u32 chunk) {
-        constexpr u32 rows_a_line = CHUNKS < 8 ? 8 / CHUNKS : 1, columns = CHUNKS < 8 ? CHUNKS : 8;
-        return row * ROW_BYTES + (chunk ^ (row / rows_a_line % columns)) * 16;
-    }
-
-    /// Begins to copy the tile from position `first` on, zeros past `last`.
-    template <class Rows>
-    static DEVICE void copy(u8 *tile, const T *keys, const T *values, const Rows &rows, i32 first, i32 last) {
-        const u32 thread = u32(afresh(i32(threadIdx.x))), chunk = thread % CHUNKS;
-#pragma unroll
-        for (u32 i = 0; i < TILE; i += THREADS / CHUNKS) {
-            const u32 row = i + thread / CHUNKS;
-            if (TILE % (THREADS / CHUNKS) != 0 && row >= TILE) break;
-            const i32 position = first + i32(row);
-            const i64 offset = rows.offset(min(position, last)) + chunk * 8;
-            copy_async_16(tile + place(row, chunk), keys + offset, position <= last);
-            copy_async_16(tile + TILE_BYTES + place(row, chunk), values + offset, position <= last);
-        }
-        copy_async_commit();
-    }
-
     DEVICE void score(const u8 *tiles, u32 keys, float (&scores)[STRIPS][TILE / 8][4]) const {
-        const u32 origin = keys + place(lane() / 16 * 8 + lane() % 8, lane() / 8 % 2);
+        const u32 origin = keys + layout::place(lane() / 16 * 8 + lane() % 8, lane() / 8 % 2);
 #pragma unroll
         for (i32 step = 0; step < D / 16; step++) {
 #pragma unroll
@@ -85,7 +63,7 @@ template <class T, i32 D, i32 STRIPS> struct tiled_attention {
 
     /// Values of 16 positions from 16 * step of a tile on, 16 dimensions from 16 * pair on.
     static DEVICE void load_values(const u8 *tiles, u32 values, i32 step, i32 pair, u32 factor[4]) {
-        const u32 origin = values + place(lane() % 16, lane() / 16);
+        const u32 origin = values + layout::place(lane() % 16, lane() / 16);
         load_matrix_4_transposed(factor, tiles + (origin ^ pair * 32) + step * 16 * ROW_BYTES);
     }
 
@@ -115,7 +93,7 @@ template <class T, i32 D, i32 STRIPS> struct tiled_attention {
             for (i32 strip = 0; strip < STRIPS; strip++) {
                 for (i32 half = 0; half < 2; half++) {
                     add_to_limits<T>(
-                        sums[strip][2 * pair + half], weights[strip], factor + 2 * half, first + step * 16,
+                        sums[strip][2 * pair + half], weights[strip], factor + 2 * half, 1, first + step * 16,
                         limits.own[strip], limits.lowest[strip], limits.highest[strip]);
                 }
             }
@@ -152,21 +130,26 @@ template <class T, i32 D, i32 STRIPS> struct tiled_attention {
         }
     }
 
-    /// Adds tiles first, first + step, ... to the one that holds position limits.last; `tiles`: shared memory.
-    template <class Rows>
+    /// Adds tiles first, first + step, ... to the one that holds position limits.last. Tiles: tile_source.cuh; memory:
+    /// SHARED_BYTES of shared memory.
+    template <class Tiles>
     DEVICE void attend(
-        u8 *tiles, const T *keys, const T *values, const Rows &rows, i32 first, i32 step, float scale,
-        const query_limits<STRIPS> &limits) {
+        u8 *memory, Tiles &tiles, i32 first, i32 step, float scale, const query_limits<STRIPS> &limits) {
         const i32 end = limits.last / TILE + 1;
         u32 now = 0;
-        if (first < end) copy(tiles, keys, values, rows, first * TILE, limits.last);
+        if (first < end) {
+            tiles.begin(memory, first * TILE);
+            tiles.finish(memory);
+        }
         for (i32 tile = first; tile < end; tile += step) {
-            copy_async_wait<0>();
-            // All have this tile, and none still reads what the next is copied over.
+            tiles.arrive();
+            // All have this tile, and none still reads the one before it.
             sync_block();
             const u32 next = now ^ 2 * TILE_BYTES;
-            if (tile + step < end) copy(tiles + next, keys, values, rows, (tile + step) * TILE, limits.last);
-            add(tiles, now, tile * TILE, scale, limits);
+            const bool goes_on = tile + step < end;
+            if (goes_on) tiles.begin(memory + next, (tile + step) * TILE);
+            add(memory, now, tile * TILE, scale, limits);
+            if (goes_on) tiles.finish(memory + next);
             now = next;
         }
 #pragma unroll
