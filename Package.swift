@@ -121,7 +121,10 @@ let package = Package(
                 .headerSearchPath("../../Sources/CCUDA/include"), .define("MARTLET_EMULATED"),
                 .unsafeFlags(["-O2", "-ffp-contract=off"]),
             ]),
-        .testTarget(name: "MartletCUDATests", dependencies: ["CCUDA", "CUDAEmulation"], swiftSettings: swift),
+        .testTarget(
+            name: "MartletCUDATests",
+            dependencies: ["CCUDA", "CUDAEmulation", "CMartletKernels", "MartletCore", "MartletTestSupport"],
+            swiftSettings: swift),
         .testTarget(
             name: "MartletParallelTests",
             dependencies: ["MartletParallel", "MartletCore", "CMPI", "MartletTestSupport"], swiftSettings: swift),

@@ -11,6 +11,12 @@ static const char activation_cu[] = {
 static const char attention_cu[] = {
 #embed "kernels/attention.cu"
     , 0};
+static const char attention_bytes_cu[] = {
+#embed "kernels/attention_bytes.cu"
+    , 0};
+static const char attention_plain_cu[] = {
+#embed "kernels/attention_plain.cu"
+    , 0};
 static const char block_sums_cuh[] = {
 #embed "kernels/block_sums.cuh"
     , 0};
@@ -37,6 +43,9 @@ static const char full_attention_cu[] = {
     , 0};
 static const char normalization_cu[] = {
 #embed "kernels/normalization.cu"
+    , 0};
+static const char paged_attention_cuh[] = {
+#embed "kernels/paged_attention.cuh"
     , 0};
 static const char plain_attention_cuh[] = {
 #embed "kernels/plain_attention.cuh"
@@ -86,6 +95,9 @@ static const char softmax_cuh[] = {
 static const char streamed_attention_cuh[] = {
 #embed "kernels/streamed_attention.cuh"
     , 0};
+static const char tile_source_cuh[] = {
+#embed "kernels/tile_source.cuh"
+    , 0};
 static const char tiled_attention_cuh[] = {
 #embed "kernels/tiled_attention.cuh"
     , 0};
@@ -97,6 +109,8 @@ static const martlet_cuda_source sources[] = {
     {"CCUDASampling.h", CCUDASampling_h},
     {"activation.cu", activation_cu},
     {"attention.cu", attention_cu},
+    {"attention_bytes.cu", attention_bytes_cu},
+    {"attention_plain.cu", attention_plain_cu},
     {"block_sums.cuh", block_sums_cuh},
     {"blocks.cuh", blocks_cuh},
     {"cache_rows.cuh", cache_rows_cuh},
@@ -106,6 +120,7 @@ static const martlet_cuda_source sources[] = {
     {"fragments.cuh", fragments_cuh},
     {"full_attention.cu", full_attention_cu},
     {"normalization.cu", normalization_cu},
+    {"paged_attention.cuh", paged_attention_cuh},
     {"plain_attention.cuh", plain_attention_cuh},
     {"products.cu", products_cu},
     {"products.cuh", products_cuh},
@@ -122,6 +137,7 @@ static const martlet_cuda_source sources[] = {
     {"selection.cuh", selection_cuh},
     {"softmax.cuh", softmax_cuh},
     {"streamed_attention.cuh", streamed_attention_cuh},
+    {"tile_source.cuh", tile_source_cuh},
     {"tiled_attention.cuh", tiled_attention_cuh},
     {"vision.cu", vision_cu},
 };

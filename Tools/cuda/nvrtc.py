@@ -19,7 +19,10 @@ import compiler
 TABLE = pathlib.Path(__file__).with_name("kernels.csv")
 ARCHITECTURES = ["sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_100", "sm_120"]
 # What no decode step launches: pictures, and the products and attention of prefill.
-PREFILL_ONLY = ("extract_patches", "add_positions", "layer_norm", "gelu", "full_attention", "dequantize")
+PREFILL_ONLY = (
+    "extract_patches", "add_positions", "layer_norm", "gelu", "full_attention", "dequantize",
+    "attention_f16_128_128", "attention_bf16_128_128", "attention_f16_i8_128_128", "attention_bf16_i8_128_128",
+)
 
 
 def figures_of(task):

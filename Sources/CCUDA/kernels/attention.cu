@@ -2,7 +2,7 @@
 // is multiplied is T, weights are rounded to it after they are summed, and sums are f32.
 #include "paged_attention.cuh"
 
-/// A cache of T. MOST: queries of a tile, 16 or 64.
+/// A cache of T. MOST: queries of a tile, 16, 64 or 128.
 template <class T, i32 D, i32 MOST>
 DEVICE void attend(
     const T *fused, i32 stride, i32 query_heads, i32 kv_heads, const T *keys, const T *values, i32 block_size,
@@ -14,7 +14,7 @@ DEVICE void attend(
     if constexpr (MOST == 16) {
         attend_streamed<T, T, D>(launch);
     } else {
-        attend_tiled<T, T, D>(launch);
+        attend_tiled<T, T, D, MOST / 64>(launch);
     }
 }
 
@@ -53,7 +53,8 @@ KERNEL(attention_f16_128_16, 128, 15, attend<f16, 128, 16>)
 KERNEL(attention_f16_16_64, 128, 15, attend<f16, 16, 64>)
 KERNEL(attention_f16_32_64, 128, 15, attend<f16, 32, 64>)
 KERNEL(attention_f16_64_64, 128, 15, attend<f16, 64, 64>)
-KERNEL(attention_f16_128_64, 128, 15, attend<f16, 128, 64>)
+KERNEL(attention_f16_128_64, RESIDENT(128, 2), 15, attend<f16, 128, 64>)
+KERNEL(attention_f16_128_128, RESIDENT(128, 2), 15, attend<f16, 128, 128>)
 KERNEL(attention_bf16_16_16, 128, 15, attend<bf16, 16, 16>)
 KERNEL(attention_bf16_32_16, 128, 15, attend<bf16, 32, 16>)
 KERNEL(attention_bf16_64_16, 128, 15, attend<bf16, 64, 16>)
@@ -61,7 +62,8 @@ KERNEL(attention_bf16_128_16, 128, 15, attend<bf16, 128, 16>)
 KERNEL(attention_bf16_16_64, 128, 15, attend<bf16, 16, 64>)
 KERNEL(attention_bf16_32_64, 128, 15, attend<bf16, 32, 64>)
 KERNEL(attention_bf16_64_64, 128, 15, attend<bf16, 64, 64>)
-KERNEL(attention_bf16_128_64, 128, 15, attend<bf16, 128, 64>)
+KERNEL(attention_bf16_128_64, RESIDENT(128, 2), 15, attend<bf16, 128, 64>)
+KERNEL(attention_bf16_128_128, RESIDENT(128, 2), 15, attend<bf16, 128, 128>)
 
 KERNEL(attention_combine_f32, 128, 9, combine<float>)
 KERNEL(attention_combine_f16, 128, 9, combine<f16>)

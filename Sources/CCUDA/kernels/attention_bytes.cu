@@ -1,7 +1,7 @@
 // Attention of the decoder over a paged cache of bytes with a scale for each key and value; see attention.cu.
 #include "paged_attention.cuh"
 
-/// MOST: queries of a tile, 16 or 64.
+/// MOST: queries of a tile, 16, 64 or 128.
 template <class T, i32 D, i32 MOST>
 DEVICE void attend_bytes(
     const T *fused, i32 stride, i32 query_heads, i32 kv_heads, const i8 *keys, const i8 *values,
@@ -13,7 +13,7 @@ DEVICE void attend_bytes(
     if constexpr (MOST == 16) {
         attend_streamed<T, i8, D>(launch);
     } else {
-        attend_tiled<T, i8, D>(launch);
+        attend_tiled<T, i8, D, MOST / 64>(launch);
     }
 }
 
@@ -25,6 +25,7 @@ KERNEL(attention_f16_i8_16_64, 128, 17, attend_bytes<f16, 16, 64>)
 KERNEL(attention_f16_i8_32_64, 128, 17, attend_bytes<f16, 32, 64>)
 KERNEL(attention_f16_i8_64_64, 128, 17, attend_bytes<f16, 64, 64>)
 KERNEL(attention_f16_i8_128_64, 128, 17, attend_bytes<f16, 128, 64>)
+KERNEL(attention_f16_i8_128_128, 128, 17, attend_bytes<f16, 128, 128>)
 KERNEL(attention_bf16_i8_16_16, 128, 17, attend_bytes<bf16, 16, 16>)
 KERNEL(attention_bf16_i8_32_16, 128, 17, attend_bytes<bf16, 32, 16>)
 KERNEL(attention_bf16_i8_64_16, 128, 17, attend_bytes<bf16, 64, 16>)
@@ -33,3 +34,4 @@ KERNEL(attention_bf16_i8_16_64, 128, 17, attend_bytes<bf16, 16, 64>)
 KERNEL(attention_bf16_i8_32_64, 128, 17, attend_bytes<bf16, 32, 64>)
 KERNEL(attention_bf16_i8_64_64, 128, 17, attend_bytes<bf16, 64, 64>)
 KERNEL(attention_bf16_i8_128_64, 128, 17, attend_bytes<bf16, 128, 64>)
+KERNEL(attention_bf16_i8_128_128, 128, 17, attend_bytes<bf16, 128, 128>)

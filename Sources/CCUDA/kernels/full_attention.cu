@@ -16,12 +16,7 @@ DEVICE void full_attention(
     a.load_queries([=](i32 i) -> const T * {
         return base + i < count ? fused + i64(first + base + i) * stride + head : nullptr;
     });
-    query_limits<2> limits;
-    limits.last = patches - 1;
-    for (i32 strip = 0; strip < 2; strip++) {
-        limits.own[strip][0] = limits.own[strip][1] = limits.last;
-        limits.lowest[strip] = limits.highest[strip] = limits.last;
-    }
+    const common_limit limits(patches - 1);
     const T *const keys = fused + heads * D + head;
     copied_tiles<T, D, strided_rows> tiles{keys, keys + heads * D, strided_rows{stride}, limits.last};
     a.attend((u8 *)memory, tiles, 0, 1, scale * log2_of_e, limits);

@@ -7,18 +7,11 @@
 #include "streamed_attention.cuh"
 #include "tiled_attention.cuh"
 
-/// The limits of a warp's queries, of which a lane has query(strip) and the eighth after it.
-template <i32 STRIPS, class Query> DEVICE query_limits<STRIPS> limits_of(const query_tile &tile, const Query &query) {
-    query_limits<STRIPS> limits;
-    for (i32 strip = 0; strip < STRIPS; strip++) {
-        const i32 own = query(strip), first = own - lane() / 4;
-        limits.own[strip][0] = tile.limit(own);
-        limits.own[strip][1] = tile.limit(own + 8);
-        limits.lowest[strip] = tile.limit(first);
-        limits.highest[strip] = tile.limit(first + 15);
-    }
-    limits.last = tile.limit(tile.query_count() - 1);
-    return limits;
+/// The limits of `count` queries, which ascend; this warp's begin at `first`.
+DEVICE row_limits limits_of(const query_tile &tile, i32 *each, i32 count, i32 first) {
+    for (i32 i = i32(threadIdx.x); i < count; i += i32(blockDim.x)) each[i] = tile.limit(i);
+    sync_block();
+    return {each, each[first], each[count - 1]};
 }
 
 /// What a launch on tensor cores is told. fused: rows of query heads, `stride` apart; keys, values:
@@ -54,17 +47,18 @@ template <class T, class C> struct paged_attention {
     }
 };
 
-/// y[row, head] for the rows of tiles of at most 64 queries.
-template <class T, class C, i32 D> DEVICE void attend_tiled(const paged_attention<T, C> &launch) {
-    using attention = tiled_attention<T, D, 1>;
+/// y[row, head] for the rows of tiles of at most 64 * STRIPS queries.
+template <class T, class C, i32 D, i32 STRIPS> DEVICE void attend_tiled(const paged_attention<T, C> &launch) {
+    using attention = tiled_attention<T, D, STRIPS>;
     SHARED(vec4, memory, [attention::SHARED_BYTES / 16]);
+    SHARED(i32, each, [attention::QUERIES]);
     const query_tile tile = launch.tile();
     const i32 count = tile.query_count();
     if (count == 0) return;
     attention a;
     a.load_queries([&](i32 i) { return i < count ? launch.fused + tile.offset(i, launch.stride, D) : nullptr; });
     const paged_rows rows = launch.rows(tile, D);
-    const auto limits = limits_of<1>(tile, [](i32 strip) { return attention::query(strip); });
+    const row_limits limits = limits_of(tile, each, attention::QUERIES, warp() * 16 * STRIPS);
     const i32 split = i32(blockIdx.z), splits = i32(gridDim.z);
     if constexpr (sizeof(C) == 1) {
         expanded_tiles<T, D, paged_rows> tiles{
@@ -84,6 +78,7 @@ template <class T, class C, i32 D> DEVICE void attend_tiled(const paged_attentio
 /// The same for tiles of at most 16 queries, as in decoding.
 template <class T, class C, i32 D> DEVICE void attend_streamed(const paged_attention<T, C> &launch) {
     using attention = streamed_attention<T, C, D>;
+    SHARED(i32, each, [attention::QUERIES]);
     SHARED(float, joined, [attention::QUERIES][D]);
     SHARED(float, maxima, [attention::QUERIES]);
     SHARED(float, totals, [attention::QUERIES]);
@@ -99,7 +94,7 @@ template <class T, class C, i32 D> DEVICE void attend_streamed(const paged_atten
     const i32 worker = i32(blockIdx.z) * attention::WARPS + warp(), workers = i32(gridDim.z) * attention::WARPS;
     a.attend(
         launch.rows(tile, D), worker, workers, launch.scale * log2_of_e,
-        limits_of<1>(tile, [](i32) { return lane() / 4; }));
+        limits_of(tile, each, attention::QUERIES, 0));
     a.join(joined, maxima, totals);
     for (i32 i = i32(threadIdx.x); i < count * D; i += 32 * attention::WARPS) {
         const i32 query = i / D, d = i % D;

@@ -1,27 +1,29 @@
-// Up to which positions the queries of a warp attend.
+// Up to which positions queries attend.
 #ifndef MARTLET_QUERY_LIMITS_CUH
 #define MARTLET_QUERY_LIMITS_CUH
 
 #include "device.cuh"
 
-/// The limits of STRIPS times 16 queries, of which a lane has two each (softmax.cuh).
-template <i32 STRIPS> struct query_limits {
-    /// Of the lane's two queries in each strip.
-    i32 own[STRIPS][2];
-    /// Of all queries of a strip.
-    i32 lowest[STRIPS], highest[STRIPS];
-    /// Of all queries of the block. Past it values are zero.
+/// Each query has a limit of its own; they lie in shared memory, since only the last tiles ask for them.
+struct row_limits {
+    const i32 *each;
+    /// Of all queries of the warp.
+    i32 lowest;
+    /// The highest, of all queries of the block. Past it values are zero.
     i32 last;
 
-    /// Whether no query has to be kept from a value at or before `position`.
-    DEVICE bool reach(i32 position) const {
-        bool all = true;
-#pragma unroll
-        for (i32 strip = 0; strip < STRIPS; strip++) {
-            all = all && (position <= lowest[strip] || lowest[strip] == last);
-        }
-        return all;
-    }
+    DEVICE i32 of(i32 query) const { return each[query]; }
+    /// Whether no query of the warp has to be kept from a value at or before `position`.
+    DEVICE bool reach(i32 position) const { return position <= lowest || lowest == last; }
+};
+
+/// All queries attend to all positions.
+struct common_limit {
+    i32 lowest, last;
+
+    DEVICE explicit common_limit(i32 last) : lowest(last), last(last) {}
+    DEVICE i32 of(i32) const { return last; }
+    DEVICE bool reach(i32) const { return true; }
 };
 
 #endif

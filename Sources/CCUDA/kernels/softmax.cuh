@@ -64,14 +64,17 @@ struct softmax_state {
     }
 };
 
-/// Hides scores of positions past the rows' limits. Column n of fragment i is position first + 8 * i + n.
-template <i32 COUNT> DEVICE void hide_past(float (&scores)[COUNT][4], i32 first, const i32 limits[2]) {
+/// Hides scores of positions past the limits of a lane's two queries, `query` and the eighth after it. Column n of
+/// fragment i is position first + 8 * i + n.
+template <i32 COUNT, class Limits>
+DEVICE void hide_past(float (&scores)[COUNT][4], i32 first, const Limits &limits, i32 query) {
+    const i32 own[2] = {limits.of(query), limits.of(query + 8)};
 #pragma unroll
     for (i32 i = 0; i < COUNT; i++) {
 #pragma unroll
         for (i32 j = 0; j < 4; j++) {
             const i32 position = first + 8 * i + lane() % 4 * 2 + j % 2;
-            if (position > limits[j / 2]) scores[i][j] = minus_infinity();
+            if (position > own[j / 2]) scores[i][j] = minus_infinity();
         }
     }
 }
@@ -89,21 +92,19 @@ DEVICE u32 values_to(u32 pair, i32 position, i32 limit) {
     return pair & ((position <= limit ? 0xffff : 0) | (position < limit ? 0xffff0000 : 0));
 }
 
-/// sums += weights values * factor for 16 positions from `first` on, of which a row takes those to its limit. A value
-/// past it has weight 0, but were it not finite, the product would be NaN: so there is one product for each limit.
+/// sums += weights values * factor, only for those of a lane's two queries whose limit is `limit`; values: of 16
+/// positions from `first` on. A value past a limit has weight 0, but were it not finite, the product would be NaN: so
+/// there is one product for each limit.
 template <class T>
-DEVICE void add_to_limits(
-    float sums[4], const u32 weights[4], const u32 values[2], float factor, i32 first, const i32 limits[2], i32 lowest,
-    i32 highest) {
+DEVICE void add_to_limit(
+    float sums[4], const u32 weights[4], const u32 values[2], float factor, i32 first, i32 limit, const i32 own[2]) {
     const i32 position = first + lane() % 4 * 2;
-    for (i32 limit = lowest; limit <= highest; limit++) {
-        const u32 kept[2] = {values_to(values[0], position, limit), values_to(values[1], position + 8, limit)};
-        float part[4] = {0, 0, 0, 0};
-        mma_16x8x16<T>(part, weights, kept);
+    const u32 kept[2] = {values_to(values[0], position, limit), values_to(values[1], position + 8, limit)};
+    float part[4] = {0, 0, 0, 0};
+    mma_16x8x16<T>(part, weights, kept);
 #pragma unroll
-        for (i32 j = 0; j < 4; j++) {
-            if (limits[j / 2] == limit) sums[j] = fmaf(part[j], factor, sums[j]);
-        }
+    for (i32 j = 0; j < 4; j++) {
+        if (own[j / 2] == limit) sums[j] = fmaf(part[j], factor, sums[j]);
     }
 }
 

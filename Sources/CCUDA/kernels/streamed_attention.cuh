@@ -141,17 +141,18 @@ template <class T, class C, i32 D> struct streamed_attention {
     }
 
     /// Multiplies weights by their values' scales, relative to the greatest of the run, which it returns.
-    DEVICE float scale_weights(float (&weights)[2][4], i32 first, const i32 (&limits)[2]) const {
+    DEVICE float scale_weights(float (&weights)[2][4], i32 first, const row_limits &limits) const {
         float greatest = fmaxf(fmaxf(value_scale[0], value_scale[1]), fmaxf(value_scale[2], value_scale[3]));
         greatest = fmaxf(greatest, shuffle_xor(greatest, 1));
         greatest = fmaxf(greatest, shuffle_xor(greatest, 2));
         const float inverse = greatest > 0 ? 1 / greatest : 0;
+        const i32 own[2] = {limits.of(lane() / 4), limits.of(lane() / 4 + 8)};
 #pragma unroll
         for (i32 j = 0; j < 8; j++) {
             const i32 k = j / 4 * 2 + j % 2;
             float &weight = weights[j / 4][j % 4];
             // A scale past a row's limit may be no number.
-            weight = first + value_row(k) <= limits[j % 4 / 2] ? weight * (value_scale[k] * inverse) : 0;
+            weight = first + value_row(k) <= own[j % 4 / 2] ? weight * (value_scale[k] * inverse) : 0;
         }
         return greatest;
     }
@@ -163,15 +164,11 @@ template <class T, class C, i32 D> struct streamed_attention {
     }
 
     /// sums += weights values * factor.
-    DEVICE void multiply(const u32 (&weights)[4], float factor, i32 first, const query_limits<1> &limits) {
-        const bool reach = limits.reach(first + RUN - 1);
+    DEVICE void multiply(const u32 (&weights)[4], float factor) {
 #pragma unroll
         for (i32 i = 0; i < VALUE_LOADS * VALUE; i++) {
             const u32 pairs[2] = {value_pair(0, i / VALUE, i % VALUE), value_pair(2, i / VALUE, i % VALUE)};
-            if (!reach) {
-                add_to_limits<T>(
-                    sums[i], weights, pairs, factor, first, limits.own[0], limits.lowest[0], limits.highest[0]);
-            } else if constexpr (IS_BYTES) {
+            if constexpr (IS_BYTES) {
                 float part[4] = {0, 0, 0, 0};
                 mma_16x8x16<T>(part, weights, pairs);
 #pragma unroll
@@ -182,9 +179,21 @@ template <class T, class C, i32 D> struct streamed_attention {
         }
     }
 
+    /// The same where some query has a limit among the positions from `first` on.
+    DEVICE void multiply_to_limits(const u32 (&weights)[4], float factor, i32 first, const row_limits &limits) {
+        const i32 own[2] = {limits.of(lane() / 4), limits.of(lane() / 4 + 8)};
+        for (i32 limit = limits.lowest; limit <= limits.last; limit++) {
+#pragma unroll
+            for (i32 i = 0; i < VALUE_LOADS * VALUE; i++) {
+                const u32 pairs[2] = {value_pair(0, i / VALUE, i % VALUE), value_pair(2, i / VALUE, i % VALUE)};
+                add_to_limit<T>(sums[i], weights, pairs, factor, first, limit, own);
+            }
+        }
+    }
+
     /// Adds runs first, first + step, ... to the one that holds position limits.last. Rows: cache_rows.cuh.
     template <class Rows>
-    DEVICE void attend(const Rows &rows, i32 first, i32 step, float scale, const query_limits<1> &limits) {
+    DEVICE void attend(const Rows &rows, i32 first, i32 step, float scale, const row_limits &limits) {
         const i32 end = limits.last / RUN + 1;
         if (first < end) load_keys(rows, first * RUN, limits.last);
         for (i32 run = first; run < end; run += step) {
@@ -192,7 +201,7 @@ template <class T, class C, i32 D> struct streamed_attention {
             float scores[2][4] = {};
             score(scores);
             if (run + step < end) load_keys(rows, (run + step) * RUN, limits.last);
-            if (run * RUN + RUN - 1 > limits.lowest[0]) hide_past(scores, run * RUN, limits.own[0]);
+            if (run * RUN + RUN - 1 > limits.lowest) hide_past(scores, run * RUN, limits, lane() / 4);
             float rescale[2], factor = 1;
             if (softmax.weigh(scores, scale, rescale)) {
 #pragma unroll
@@ -201,10 +210,14 @@ template <class T, class C, i32 D> struct streamed_attention {
                     for (i32 j = 0; j < 4; j++) sums[i][j] *= rescale[j / 2];
                 }
             }
-            if constexpr (IS_BYTES) factor = scale_weights(scores, run * RUN, limits.own[0]);
+            if constexpr (IS_BYTES) factor = scale_weights(scores, run * RUN, limits);
             u32 weights[4];
             narrow_weights<T>(scores[0], scores[1], weights);
-            multiply(weights, factor, run * RUN, limits);
+            if (limits.reach(run * RUN + RUN - 1)) {
+                multiply(weights, factor);
+            } else {
+                multiply_to_limits(weights, factor, run * RUN, limits);
+            }
         }
         softmax.finish();
     }

@@ -81,32 +81,37 @@ template <class T, i32 D, i32 STRIPS> struct tiled_attention {
         }
     }
 
-    /// The same where some row has a limit among these positions; `first`: of the tile.
+    /// The same where some query has a limit among these positions; `first`: of the tile.
+    template <class Limits>
     DEVICE void multiply_to_limits(
-        const u8 *tiles, u32 values, i32 first, i32 step, const u32 (&weights)[STRIPS][4],
-        const query_limits<STRIPS> &limits) {
+        const u8 *tiles, u32 values, i32 first, i32 step, const u32 (&weights)[STRIPS][4], const Limits &limits) {
+        i32 own[STRIPS][2];
 #pragma unroll
-        for (i32 pair = 0; pair < D / 16; pair++) {
-            u32 factor[4];
-            load_values(tiles, values, step, pair, factor);
+        for (i32 i = 0; i < 2 * STRIPS; i++) own[i / 2][i % 2] = limits.of(query(i / 2) + 8 * (i % 2));
+        const i32 highest = limits.of((warp() + 1) * 16 * STRIPS - 1);
+        for (i32 limit = limits.lowest; limit <= highest; limit++) {
 #pragma unroll
-            for (i32 strip = 0; strip < STRIPS; strip++) {
-                for (i32 half = 0; half < 2; half++) {
-                    add_to_limits<T>(
-                        sums[strip][2 * pair + half], weights[strip], factor + 2 * half, 1, first + step * 16,
-                        limits.own[strip], limits.lowest[strip], limits.highest[strip]);
+            for (i32 pair = 0; pair < D / 16; pair++) {
+                u32 factor[4];
+                load_values(tiles, values, step, pair, factor);
+#pragma unroll
+                for (i32 i = 0; i < 2 * STRIPS; i++) {
+                    add_to_limit<T>(
+                        sums[i / 2][2 * pair + i % 2], weights[i / 2], factor + 2 * (i % 2), 1, first + step * 16,
+                        limit, own[i / 2]);
                 }
             }
         }
     }
 
     /// Adds the tile from position `first` on.
-    DEVICE void add(const u8 *tiles, u32 tile, i32 first, float scale, const query_limits<STRIPS> &limits) {
+    template <class Limits>
+    DEVICE void add(const u8 *tiles, u32 tile, i32 first, float scale, const Limits &limits) {
         float scores[STRIPS][TILE / 8][4] = {};
         score(tiles, tile, scores);
 #pragma unroll
         for (i32 strip = 0; strip < STRIPS; strip++) {
-            if (first + TILE - 1 > limits.lowest[strip]) hide_past(scores[strip], first, limits.own[strip]);
+            if (first + TILE - 1 > limits.lowest) hide_past(scores[strip], first, limits, query(strip));
             float rescale[2];
             if (!softmax[strip].weigh(scores[strip], scale, rescale)) continue;
 #pragma unroll
@@ -130,11 +135,10 @@ template <class T, i32 D, i32 STRIPS> struct tiled_attention {
         }
     }
 
-    /// Adds tiles first, first + step, ... to the one that holds position limits.last. Tiles: tile_source.cuh; memory:
-    /// SHARED_BYTES of shared memory.
-    template <class Tiles>
-    DEVICE void attend(
-        u8 *memory, Tiles &tiles, i32 first, i32 step, float scale, const query_limits<STRIPS> &limits) {
+    /// Adds tiles first, first + step, ... to the one that holds position limits.last. Tiles: tile_source.cuh; Limits:
+    /// query_limits.cuh; memory: SHARED_BYTES of shared memory.
+    template <class Tiles, class Limits>
+    DEVICE void attend(u8 *memory, Tiles &tiles, i32 first, i32 step, float scale, const Limits &limits) {
         const i32 end = limits.last / TILE + 1;
         u32 now = 0;
         if (first < end) {

@@ -1,0 +1,1 @@
+#include "../../../Sources/CCUDA/kernels/attention_plain.cu"
