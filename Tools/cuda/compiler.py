@@ -9,6 +9,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KERNELS = ROOT / "Sources/CCUDA/kernels"
+INCLUDES = ROOT / "Sources/CCUDA/include"
 CACHE = ROOT / "Sources/MartletCUDA/Kernels/KernelCache.swift"
 
 
@@ -70,7 +71,8 @@ def text_of(program, name):
 def compile_file(name, architecture):
     """Compiles kernels/`name` as the backend does. Gives the compiler's log, with ptxas' figures of every kernel; throws
     CompilerError where it does not compile."""
-    headers = {path.name: path.read_text() for path in sorted(KERNELS.glob("*.cuh"))}
+    paths = [*sorted(KERNELS.glob("*.cuh")), *sorted(INCLUDES.glob("*.h"))]
+    headers = {path.name: path.read_text() for path in paths}
     program = ctypes.c_void_p()
     call("nvrtcCreateProgram", ctypes.byref(program), (KERNELS / name).read_text().encode(), name.encode(),
          len(headers), strings(headers.values()), strings(headers.keys()))

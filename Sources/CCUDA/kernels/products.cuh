@@ -211,6 +211,8 @@ template <class F, class T> DEVICE void dequantize(const void *w, i32 outputs, i
 #define QUANTIZED_PRODUCTS(F) \
     PRODUCTS(F, f16)          \
     PRODUCTS(F, bf16)         \
+    PLAIN_PRODUCT(F, f16)     \
+    PLAIN_PRODUCT(F, bf16)    \
     PLAIN_PRODUCT(F, f32)     \
     DEQUANTIZATION(F, f16)    \
     DEQUANTIZATION(F, bf16)   \
