@@ -1,6 +1,5 @@
 import CMartletKernels
 import MartletTensor
-import Synchronization
 
 // MARK: - Weights
 
@@ -13,7 +12,8 @@ extension CPUBackend {
         _ slices: [MatrixSlice], from source: any WeightSource, dtype: DType?
     ) throws -> Matrix {
         let pieces = try slices.map {
-            try StoredSlice($0, in: source, dtype: dtype, copiesPanels: copiesPanels, kernels: kernels)
+            try StoredSlice(
+                $0, in: source, dtype: dtype, copiesPanels: copiesPanels, unpacks: false, kernels: kernels)
         }
         guard let first = pieces.first else { throw WeightError(file: "checkpoint", reason: "a matrix of no slices") }
         for piece in pieces where piece.slice.columns.count != first.slice.columns.count {
@@ -35,7 +35,7 @@ extension CPUBackend {
                 row += piece.slice.rows.count
             }
         }
-        try parallelThrowing(jobs.count) { try pack(jobs[$0], from: source) }
+        try pool.parallelThrowing(jobs.count) { try pack(jobs[$0], from: source) }
         for name in Set(pieces.filter { $0.lent == nil }.map(\.slice.name)) { source.discard(name) }
         return matrix
     }
@@ -43,9 +43,8 @@ extension CPUBackend {
     package func loadVector(_ slices: [MatrixSlice], from source: any WeightSource) throws -> Vector {
         var values: [Float] = []
         for slice in slices {
-            let piece = try StoredSlice(slice, in: source, dtype: nil, copiesPanels: true, kernels: kernels)
-            values += piece.info.dtype.isQuantized
-                ? try quantizedValues(piece, from: source) : try plainValues(piece, from: source)
+            let piece = try StoredSlice(slice, in: source, dtype: nil, kernels: kernels)
+            values += try piece.values(from: source)
             source.discard(slice.name)
         }
         return try Vector(values)
@@ -107,78 +106,9 @@ extension CPUBackend {
             job.panel.copyMemory(from: panel, byteCount: bytes)
             return
         }
-        let (piece, count, columns) = (job.piece, job.rows.count, job.piece.slice.columns.count)
-        let table = kernels.table.pointee
-        try piece.withRows(job.rows, from: source) { rows in
-            guard piece.target != piece.info.dtype else {
-                table.pack_panel(
-                    piece.target.kernelType, rows, piece.info.rowBytes, count, columns, job.panel)
-                return
-            }
-            let row = UnsafeMutablePointer<Float>.allocate(capacity: columns)
-            let rowBytes = columns / piece.target.blockElements * piece.target.blockBytes
-            let narrow = UnsafeMutableRawPointer.allocate(byteCount: count * rowBytes, alignment: 64)
-            defer {
-                row.deallocate()
-                narrow.deallocate()
-            }
-            for index in 0..<count {
-                let stored = rows + index * piece.info.rowBytes
-                table.widen(piece.info.dtype.kernelType, stored, row, columns)
-                let convert = piece.target.isQuantized ? table.quantize_blocks : table.narrow
-                guard convert(piece.target.kernelType, row, narrow + index * rowBytes, columns) else {
-                    let what = piece.target.isQuantized ? "that is not finite or too large" : "too large"
-                    throw piece.error(
-                        "row \(job.rows.lowerBound + index) has a value \(what) for \(piece.target.rawValue)")
-                }
-            }
-            table.pack_panel(piece.target.kernelType, narrow, rowBytes, count, columns, job.panel)
-        }
-    }
-
-    /// Runs `body` on the pool and throws the error of the lowest index that failed.
-    private func parallelThrowing(_ count: Int, _ body: (Int) throws -> Void) throws {
-        let failure = Mutex<(index: Int, error: any Error)?>(nil)
-        pool.parallel(count) { index in
-            if failure.withLock({ $0.map { $0.index < index } ?? false }) { return }
-            do {
-                try body(index)
-            } catch {
-                failure.withLock { held in
-                    if held.map({ index < $0.index }) ?? true { held = (index, error) }
-                }
-            }
-        }
-        if let (_, error) = failure.withLock({ $0 }) { throw error }
-    }
-
-    // MARK: Vectors
-
-    private func plainValues(_ piece: StoredSlice, from source: any WeightSource) throws -> [Float] {
-        let columns = piece.slice.columns.count
-        return try piece.withRows(piece.slice.rows, from: source) { rows in
-            [Float](unsafeUninitializedCapacity: piece.slice.rows.count * columns) { values, count in
-                count = piece.slice.rows.count * columns
-                guard let base = values.baseAddress else { return }
-                // A vector's "rows" are single values: one call for all where they lie together.
-                if columns == piece.info.columns {
-                    kernels.table.pointee.widen(piece.info.dtype.kernelType, rows, base, count)
-                    return
-                }
-                for row in 0..<piece.slice.rows.count {
-                    kernels.table.pointee.widen(
-                        piece.info.dtype.kernelType, rows + row * piece.info.rowBytes, base + row * columns, columns)
-                }
-            }
-        }
-    }
-
-    private func quantizedValues(_ piece: StoredSlice, from source: any WeightSource) throws -> [Float] {
-        let matrix = try loadMatrix([piece.slice], from: source, dtype: nil)
-        return [Float](unsafeUninitializedCapacity: matrix.rows * matrix.columns) { values, count in
-            count = matrix.rows * matrix.columns
-            guard let base = values.baseAddress else { return }
-            for row in 0..<matrix.rows { unpackRow(row, of: matrix, into: base + row * matrix.columns) }
+        try job.piece.withTargetRows(job.rows, from: source) { rows, stride in
+            kernels.table.pointee.pack_panel(
+                job.piece.target.kernelType, rows, stride, job.rows.count, job.piece.slice.columns.count, job.panel)
         }
     }
 }

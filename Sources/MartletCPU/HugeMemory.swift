@@ -58,5 +58,8 @@ struct HugeMemory: ~Copyable {
 /// Memory that the system would not give.
 package struct MemoryError: Error, Equatable, CustomStringConvertible {
     package let byteCount: Int
+
+    package init(byteCount: Int) { self.byteCount = byteCount }
+
     package var description: String { "no memory for \(byteCount) bytes" }
 }

@@ -2,12 +2,13 @@ import CMartletKernels
 import MartletTensor
 
 /// A slice found in its checkpoint and checked: it lies inside the tensor, is cut at whole blocks (D9), and can be
-/// stored as `target`.
-struct StoredSlice {
-    let slice: MatrixSlice
+/// stored as `target`. Whatever its file, its rows come out as a device wants them.
+package struct StoredSlice {
+    package let slice: MatrixSlice
     let info: TensorInfo
-    /// The type it is packed as.
-    let target: DType
+    /// The type it is kept as.
+    package let target: DType
+    private let kernels: CPUKernels
     /// The tensor's panels, where the source holds it so.
     private let panels: PackedPanels?
     private let copiesPanels: Bool
@@ -18,11 +19,14 @@ struct StoredSlice {
     private static let quantizable: Set<DType> = [.q8_0, .q4_0]
 
     /// More columns than any model has, and few enough for the backend's workspace.
-    static let maximumColumns = 1 << 19
+    package static let maximumColumns = 1 << 19
 
-    /// Throws `WeightError` unless the slice can be packed as `dtype` says, and where panels are of another layout.
-    init(
-        _ slice: MatrixSlice, in source: any WeightSource, dtype: DType?, copiesPanels: Bool, kernels: CPUKernels
+    /// `dtype`: what plain types become unless the slice says so itself; nil = as stored. `unpacks`: rows are wanted of
+    /// panels, too, that are whole. Throws `WeightError` unless the slice can be kept so, and where panels are of another
+    /// layout.
+    package init(
+        _ slice: MatrixSlice, in source: any WeightSource, dtype: DType?, copiesPanels: Bool = true,
+        unpacks: Bool = true, kernels: CPUKernels
     ) throws {
         guard let info = source.info(slice.name) else {
             throw WeightError(file: "checkpoint", tensor: slice.name, reason: "missing")
@@ -32,6 +36,7 @@ struct StoredSlice {
         self.info = info
         self.panels = panels
         self.copiesPanels = copiesPanels
+        self.kernels = kernels
         target = info.dtype.isQuantized ? info.dtype : slice.dtype ?? dtype ?? info.dtype
         if target.isQuantized, !info.dtype.isQuantized, !Self.quantizable.contains(target) {
             throw error("cannot be stored as \(target.rawValue)")
@@ -50,7 +55,7 @@ struct StoredSlice {
         }
         if let panels {
             try check(panels)
-            if wholePanel(of: slice.rows) == nil { panelRows = PanelRows(info, kernels) }
+            if unpacks || wholePanel(of: slice.rows) == nil { panelRows = PanelRows(info, kernels) }
         }
     }
 
@@ -87,6 +92,59 @@ struct StoredSlice {
 
     // MARK: Rows
 
+    /// Bytes of a row of the slice as it is kept.
+    package var targetRowBytes: Int { slice.columns.count / target.blockElements * target.blockBytes }
+
+    /// Lends `rows` (of the tensor) as they are kept, as stored or converted, and how many bytes they are apart. Throws
+    /// `WeightError` where a value does not fit.
+    package func withTargetRows<Result>(
+        _ rows: Range<Int>, from source: any WeightSource, _ body: (UnsafeRawPointer, _ stride: Int) throws -> Result
+    ) throws -> Result {
+        try withRows(rows, from: source) { stored in
+            guard target != info.dtype else { return try body(stored, info.rowBytes) }
+            let columns = slice.columns.count, table = kernels.table.pointee
+            let row = UnsafeMutablePointer<Float>.allocate(capacity: columns)
+            let narrow = UnsafeMutableRawPointer.allocate(byteCount: rows.count * targetRowBytes, alignment: 64)
+            defer {
+                row.deallocate()
+                narrow.deallocate()
+            }
+            let convert = target.isQuantized ? table.quantize_blocks : table.narrow
+            for index in 0..<rows.count {
+                table.widen(info.dtype.kernelType, stored + index * info.rowBytes, row, columns)
+                guard convert(target.kernelType, row, narrow + index * targetRowBytes, columns) else {
+                    let what = target.isQuantized ? "that is not finite or too large" : "too large"
+                    throw error("row \(rows.lowerBound + index) has a value \(what) for \(target.rawValue)")
+                }
+            }
+            return try body(narrow, targetRowBytes)
+        }
+    }
+
+    /// The slice as f32, [rows, columns].
+    package func values(from source: any WeightSource) throws -> [Float] {
+        let (count, columns) = (slice.rows.count, slice.columns.count)
+        return try withRows(slice.rows, from: source) { stored in
+            if info.dtype.isQuantized {
+                let bytes = columns / info.dtype.blockElements * info.dtype.blockBytes
+                return (0..<count).flatMap { row in
+                    let row = UnsafeRawBufferPointer(start: stored + row * info.rowBytes, count: bytes)
+                    return QuantizedBlocks.dequantize(row, dtype: info.dtype)
+                }
+            }
+            return [Float](unsafeUninitializedCapacity: count * columns) { values, filled in
+                filled = count * columns
+                guard let base = values.baseAddress else { return }
+                // A vector's "rows" are single values: one call for all where they lie together.
+                let lines = columns == info.columns ? (rows: 1, columns: filled) : (rows: count, columns: columns)
+                for row in 0..<lines.rows {
+                    kernels.table.pointee.widen(
+                        info.dtype.kernelType, stored + row * info.rowBytes, base + row * columns, lines.columns)
+                }
+            }
+        }
+    }
+
     /// Lends the first byte of the slice's columns in the first of `rows`; rows are `info.rowBytes` apart.
     func withRows<Result>(
         _ rows: Range<Int>, from source: any WeightSource, _ body: (UnsafeRawPointer) throws -> Result
@@ -103,7 +161,7 @@ struct StoredSlice {
         }
     }
 
-    func error(_ reason: String) -> WeightError {
+    package func error(_ reason: String) -> WeightError {
         WeightError(file: "checkpoint", tensor: slice.name, reason: reason)
     }
 }

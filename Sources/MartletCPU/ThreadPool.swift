@@ -60,6 +60,22 @@ package final class ThreadPool {
         }
     }
 
+    /// The same of what may fail: throws the error of the lowest index that did; those above it may not have run.
+    package func parallelThrowing(_ count: Int, _ body: (Int) throws -> Void) throws {
+        let failure = Mutex<(index: Int, error: any Error)?>(nil)
+        parallel(count) { index in
+            if failure.withLock({ $0.map { $0.index < index } ?? false }) { return }
+            do {
+                try body(index)
+            } catch {
+                failure.withLock { held in
+                    if held.map({ index < $0.index }) ?? true { held = (index, error) }
+                }
+            }
+        }
+        if let (_, error) = failure.withLock({ $0 }) { throw error }
+    }
+
     /// Threads of the pool that wait without using a processor.
     var sleepingThreadCount: Int { crew.started.sleepingCount }
 }

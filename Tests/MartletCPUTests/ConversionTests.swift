@@ -1,6 +1,7 @@
 import CMartletKernels
 @testable import MartletCPU
 import MartletTensor
+import MartletTestSupport
 import Testing
 
 /// Plain types to f32 and back.

@@ -1,6 +1,7 @@
 @testable import MartletCPU
 import MartletCore
 import MartletTensor
+import MartletTestSupport
 import Testing
 
 /// y = x W^T + bias: the same bits whatever the instruction set, the rows beside a row, and the threads (D5).

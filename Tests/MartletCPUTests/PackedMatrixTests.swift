@@ -1,6 +1,7 @@
 @testable import MartletCPU
 import MartletCore
 import MartletTensor
+import MartletTestSupport
 import Testing
 
 /// Packing changes no value, whatever the type, the shape, the slices and the instruction set.

@@ -1,6 +1,7 @@
 import CMartletKernels
 import MartletCore
 import MartletTensor
+import MartletTestSupport
 import Testing
 
 @testable import MartletCPU

@@ -1,5 +1,6 @@
 @testable import MartletCPU
 import MartletTensor
+import MartletTestSupport
 import Testing
 
 /// A matrix to multiply with.

@@ -54,3 +54,6 @@ extension [Float] {
         }
     }
 }
+
+/// Bits, so that zeros of different sign and NaNs differ as they should.
+func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }

@@ -1,6 +1,7 @@
 @testable import MartletCPU
 import MartletCore
 import MartletTensor
+import MartletTestSupport
 import Testing
 
 /// Products of activations in fewer bits: bounds of D7, and the same bits everywhere.

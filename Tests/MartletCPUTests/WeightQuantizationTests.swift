@@ -1,5 +1,6 @@
 import CMartletKernels
 import MartletTensor
+import MartletTestSupport
 import Testing
 
 @testable import MartletCPU

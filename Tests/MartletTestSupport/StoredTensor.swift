@@ -1,33 +1,12 @@
-@testable import MartletCPU
-import MartletCore
 import MartletTensor
 
-/// Numbers that repeat: SplitMix64.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] {
-        (0..<count).map { _ in Float.random(in: range, using: &self) }
-    }
-}
-
 /// A tensor as a file holds it.
-struct StoredTensor {
-    let info: TensorInfo
-    let bytes: [UInt8]
+package struct StoredTensor {
+    package let info: TensorInfo
+    package let bytes: [UInt8]
 
     /// Random bytes; the scales of quantised blocks are small finite halves of either sign.
-    init(_ name: String, dtype: DType, rows: Int, columns: Int, seed: UInt64 = 1) {
+    package init(_ name: String, dtype: DType, rows: Int, columns: Int, seed: UInt64 = 1) {
         var generator = SeededGenerator(seed: seed &* 31 &+ UInt64(rows * 7 + columns))
         info = TensorInfo(name: name, dtype: dtype, shape: [rows, columns])
         if dtype.isQuantized {
@@ -45,29 +24,31 @@ struct StoredTensor {
         }
     }
 
-    init(_ info: TensorInfo, bytes: [UInt8]) {
+    package init(_ info: TensorInfo, bytes: [UInt8]) {
         self.info = info
         self.bytes = bytes
     }
 
     /// [rows * columns], by the plainest reading of MODEL.md 8.4.
-    var values: [Float] {
+    package var values: [Float] {
         let blocks = stride(from: 0, to: bytes.count, by: info.dtype.blockBytes)
         return blocks.flatMap { info.dtype.decode(Array(bytes[$0..<$0 + info.dtype.blockBytes])) }
     }
 }
 
 /// A checkpoint of a few tensors in memory.
-final class MemoryWeightSource: WeightSource {
+package final class MemoryWeightSource: WeightSource {
     private let tensors: [String: StoredTensor]
 
-    init(_ tensors: StoredTensor...) {
+    package convenience init(_ tensors: StoredTensor...) { self.init(tensors) }
+
+    package init(_ tensors: [StoredTensor]) {
         self.tensors = Dictionary(uniqueKeysWithValues: tensors.map { ($0.info.name, $0) })
     }
 
-    func info(_ name: String) -> TensorInfo? { tensors[name]?.info }
+    package func info(_ name: String) -> TensorInfo? { tensors[name]?.info }
 
-    func withRows<Result>(
+    package func withRows<Result>(
         _ name: String, _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Result
     ) throws -> Result {
         guard let tensor = tensors[name] else { throw WeightError(file: "memory", tensor: name, reason: "missing") }
@@ -78,12 +59,12 @@ final class MemoryWeightSource: WeightSource {
         }
     }
 
-    func discard(_ name: String) {}
+    package func discard(_ name: String) {}
 }
 
 extension DType {
     /// Where the halves of a block stand.
-    var scalePlaces: [Int] {
+    package var scalePlaces: [Int] {
         switch self {
         case .f32, .f16, .bf16: []
         case .q4_0, .q5_0, .q8_0: [0]
@@ -92,7 +73,7 @@ extension DType {
         }
     }
 
-    func plainBytes(_ value: Float) -> [UInt8] {
+    package func plainBytes(_ value: Float) -> [UInt8] {
         switch self {
         case .f32: return withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) }
         case .f16: return withUnsafeBytes(of: Float16(value).bitPattern.littleEndian) { Array($0) }
@@ -101,7 +82,7 @@ extension DType {
     }
 
     /// The elements of one stored block.
-    func decode(_ b: [UInt8]) -> [Float] {
+    package func decode(_ b: [UInt8]) -> [Float] {
         func half(_ at: Int) -> Float { Float(Float16(bitPattern: UInt16(b[at]) | UInt16(b[at + 1]) << 8)) }
         func word(_ at: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(b[at + $1]) << UInt32(8 * $1) } }
         /// Element i of sixteen bytes of nibbles.
@@ -153,6 +134,3 @@ extension DType {
         return values
     }
 }
-
-/// Bits, so that zeros of different sign and NaNs differ as they should.
-func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }

@@ -1,0 +1,54 @@
+import CCUDA
+
+/// What a device does one after the other. Calls put work there and return; failures of the work show in later calls.
+package final class DeviceStream {
+    package let device: CUDADevice
+    let handle: CUstream
+
+    var library: CUDALibrary { device.library }
+
+    init(_ device: CUDADevice) throws(CUDAError) {
+        self.device = device
+        try device.makeCurrent()
+        var handle: CUstream?
+        // Apart from the legacy default stream, which would wait for others.
+        try device.library.check(
+            device.library.api.cuStreamCreate(&handle, UInt32(CU_STREAM_NON_BLOCKING)), "cuStreamCreate")
+        guard let handle else { throw .failed(call: "cuStreamCreate", code: 0, name: "no stream") }
+        self.handle = handle
+    }
+
+    deinit {
+        guard (try? device.makeCurrent()) != nil else { return }
+        _ = library.api.cuStreamSynchronize(handle)
+        _ = library.api.cuStreamDestroy(handle)
+    }
+
+    /// Returns when everything put here is done.
+    func synchronize() throws(CUDAError) {
+        try library.check(library.api.cuStreamSynchronize(handle), "cuStreamSynchronize")
+    }
+
+    /// What follows waits for what was put before `event`, on whatever stream.
+    func wait(for event: DeviceEvent) throws(CUDAError) {
+        try library.check(library.api.cuStreamWaitEvent(handle, event.handle, 0), "cuStreamWaitEvent")
+    }
+
+    /// The source must stay as it is until the copy is done.
+    func copy(_ bytes: Int, from host: UnsafeRawPointer, to device: CUdeviceptr) throws(CUDAError) {
+        guard bytes > 0 else { return }
+        try library.check(library.api.cuMemcpyHtoDAsync(device, host, bytes, handle), "cuMemcpyHtoDAsync")
+    }
+
+    /// The target has the bytes once the stream has come so far.
+    func copy(_ bytes: Int, from device: CUdeviceptr, to host: UnsafeMutableRawPointer) throws(CUDAError) {
+        guard bytes > 0 else { return }
+        try library.check(library.api.cuMemcpyDtoHAsync(host, device, bytes, handle), "cuMemcpyDtoHAsync")
+    }
+
+    /// On the device.
+    func copy(_ bytes: Int, from source: CUdeviceptr, to target: CUdeviceptr) throws(CUDAError) {
+        guard bytes > 0 else { return }
+        try library.check(library.api.cuMemcpyDtoDAsync(target, source, bytes, handle), "cuMemcpyDtoDAsync")
+    }
+}

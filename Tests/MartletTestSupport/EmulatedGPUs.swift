@@ -1,0 +1,99 @@
+import CCUDA
+import CUDAEmulation
+import MartletCUDA
+import MartletTensor
+
+/// GPUs of this process, and what goes wrong with them.
+package final class EmulatedGPUs: @unchecked Sendable {
+    /// `@unchecked`: the emulation takes calls from any thread.
+    private let emulation: OpaquePointer
+    package let library: CUDALibrary
+
+    /// An access that a GPU would punish or not even punish, or what was made and not given back.
+    package struct Complaints: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    private init(_ emulation: OpaquePointer) {
+        self.emulation = emulation
+        let table = martlet_emulation_table(emulation).pointee
+        _ = table.driver.cuInit(0)
+        library = CUDALibrary(table)
+    }
+
+    /// Runs `body` with GPUs of its own. Throws `Complaints` where it left any: everything that it made must be gone.
+    package static func run<Result>(
+        count: Int = 1, memoryBytes: Int = 1 << 30, architecture: Int = 89, multiprocessorCount: Int = 4,
+        seed: UInt64 = 1, _ body: (EmulatedGPUs) throws -> Result
+    ) throws -> Result {
+        let gpus = try open(
+            count: count, memoryBytes: memoryBytes, architecture: architecture,
+            multiprocessorCount: multiprocessorCount, seed: seed)
+        let result: Result
+        do {
+            result = try body(gpus)
+        } catch {
+            try gpus.close(after: error)
+            throw error
+        }
+        try gpus.close(after: nil)
+        return result
+    }
+
+    /// The same of a body that waits.
+    package static func run<Result>(
+        count: Int = 1, memoryBytes: Int = 1 << 30, seed: UInt64 = 1, _ body: (EmulatedGPUs) async throws -> Result
+    ) async throws -> Result {
+        let gpus = try open(
+            count: count, memoryBytes: memoryBytes, architecture: 89, multiprocessorCount: 4, seed: seed)
+        let result: Result
+        do {
+            result = try await body(gpus)
+        } catch {
+            try gpus.close(after: error)
+            throw error
+        }
+        try gpus.close(after: nil)
+        return result
+    }
+
+    private static func open(
+        count: Int, memoryBytes: Int, architecture: Int, multiprocessorCount: Int, seed: UInt64
+    ) throws -> EmulatedGPUs {
+        var options = martlet_emulation_defaults()
+        options.device_count = Int32(count)
+        options.memory_bytes = memoryBytes
+        options.architecture = Int32(architecture)
+        options.multiprocessor_count = Int32(multiprocessorCount)
+        options.seed = seed
+        guard let emulation = martlet_emulation_open(options) else {
+            throw Complaints(description: "too many emulations at once")
+        }
+        return EmulatedGPUs(emulation)
+    }
+
+    private func close(after error: (any Error)?) throws {
+        var text = [CChar](repeating: 0, count: 8192)
+        guard martlet_emulation_close(emulation, &text, text.count) > 0 else { return }
+        let words = String(decoding: text.lazy.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        throw Complaints(description: error.map { "after \($0): \(words)" } ?? words)
+    }
+
+    package func device(_ ordinal: Int = 0) throws -> CUDADevice { try CUDADevice(ordinal, of: library) }
+
+    package func backend(_ operandType: DType, device ordinal: Int = 0) throws -> CUDABackend {
+        try CUDABackend(device(ordinal), operandType: operandType, threads: 1)
+    }
+
+    /// Call number `call` of `function` from now on does nothing but fail.
+    package func plant(_ function: String, call: Int, error: Int) {
+        precondition(martlet_emulation_plant(emulation, function, UInt64(call), Int32(error)) != 0, "no \(function)")
+    }
+
+    /// The device is lost after `calls` more calls.
+    package func lose(_ device: Int = 0, after calls: Int) {
+        martlet_emulation_lose(emulation, Int32(device), UInt64(calls), CUDA_ERROR_LAUNCH_FAILED)
+    }
+
+    package func callCount(of function: String) -> Int { Int(martlet_emulation_calls(emulation, function)) }
+}
