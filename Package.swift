@@ -61,6 +61,10 @@ let package = Package(
         .target(
             name: "MartletCPU", dependencies: ["MartletTensor", "MartletParallel", "MartletCore", "CMartletKernels"],
             swiftSettings: swift),
+        .target(
+            name: "MartletCUDA",
+            dependencies: ["MartletCPU", "MartletTensor", "MartletParallel", "MartletCore", "CCUDA"],
+            swiftSettings: swift),
 
         // Tokens to people.
         .target(
@@ -81,8 +85,8 @@ let package = Package(
         .target(
             name: "MartletCommand",
             dependencies: [
-                "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletParallel", "MartletText",
-                "MartletVision", "MartletTensor", "MartletCore",
+                "MartletServer", "MartletEngine", "MartletModels", "MartletCUDA", "MartletCPU", "MartletParallel",
+                "MartletText", "MartletVision", "MartletTensor", "MartletCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -95,7 +99,8 @@ let package = Package(
 
         // Tests mirror Sources.
         .target(
-            name: "MartletTestSupport", dependencies: ["MartletCore", "MartletEngine", "MartletTensor"],
+            name: "MartletTestSupport",
+            dependencies: ["MartletCUDA", "MartletEngine", "MartletTensor", "MartletCore", "CCUDA", "CUDAEmulation"],
             path: "Tests/MartletTestSupport", swiftSettings: swift),
         .testTarget(name: "MartletCoreTests", dependencies: ["MartletCore"], swiftSettings: swift),
         .testTarget(
@@ -111,7 +116,8 @@ let package = Package(
             name: "MartletEngineTests", dependencies: ["MartletEngine", "MartletCore", "MartletTestSupport"],
             swiftSettings: swift),
         .testTarget(
-            name: "MartletCPUTests", dependencies: ["MartletCPU", "MartletTensor", "MartletCore", "CMartletKernels"],
+            name: "MartletCPUTests",
+            dependencies: ["MartletCPU", "MartletTensor", "MartletCore", "CMartletKernels", "MartletTestSupport"],
             swiftSettings: swift),
         // The kernels of CCUDA as C++, and NVIDIA's libraries on the host. No contraction: NVRTC is told the same.
         .target(
@@ -123,7 +129,10 @@ let package = Package(
             ]),
         .testTarget(
             name: "MartletCUDATests",
-            dependencies: ["CCUDA", "CUDAEmulation", "CMartletKernels", "MartletCore", "MartletTestSupport"],
+            dependencies: [
+                "MartletCUDA", "MartletCPU", "MartletParallel", "MartletTensor", "MartletCore", "CCUDA", "CUDAEmulation",
+                "MartletTestSupport",
+            ],
             swiftSettings: swift),
         .testTarget(
             name: "MartletParallelTests",
@@ -131,8 +140,8 @@ let package = Package(
         .testTarget(
             name: "MartletModelsTests",
             dependencies: [
-                "MartletModels", "MartletCPU", "MartletParallel", "MartletVision", "MartletEngine", "MartletTensor",
-                "MartletCore", "MartletTestSupport",
+                "MartletModels", "MartletCUDA", "MartletCPU", "MartletParallel", "MartletVision", "MartletEngine",
+                "MartletTensor", "MartletCore", "MartletTestSupport",
             ],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
@@ -152,8 +161,8 @@ let package = Package(
         .testTarget(
             name: "MartletCommandTests",
             dependencies: [
-                "MartletCommand", "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletText",
-                "MartletVision", "MartletTensor", "MartletCore",
+                "MartletCommand", "MartletServer", "MartletEngine", "MartletModels", "MartletCUDA", "MartletCPU",
+                "MartletText", "MartletVision", "MartletTensor", "MartletCore", "MartletTestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: swift),
 

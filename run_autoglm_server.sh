@@ -60,9 +60,11 @@ given host || defaults+=(--host 0.0.0.0)
 given port || defaults+=(--port 8000)
 given max-model-len || defaults+=(--max-model-len 4096)
 
-# Devices. Tensor parallel = the number of visible GPUs, else 1; this version has no GPU backend yet, so it stays at 1.
-if [ -n "${CUDA_VISIBLE_DEVICES:-}" ] && [ "$CUDA_VISIBLE_DEVICES" != "-1" ]; then
-    # The server's log says that GPUs are not used. Sizes that were meant for them would end the start.
+# Devices. Tensor parallel = the number of GPUs that CUDA_VISIBLE_DEVICES names, else 1.
+has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q "^GPU"; }
+visible="${CUDA_VISIBLE_DEVICES:-}"
+if [ -n "$visible" ] && [ "$visible" != "-1" ] && ! has_gpu; then
+    # The server's log says why GPUs are not used. Sizes that were meant for them would end the start.
     defaults+=(--tensor-parallel-size 1)
     kept=()
     skip=no
@@ -76,7 +78,9 @@ if [ -n "${CUDA_VISIBLE_DEVICES:-}" ] && [ "$CUDA_VISIBLE_DEVICES" != "-1" ]; th
     done
     arguments=(${kept[@]+"${kept[@]}"})
 elif ! given tensor-parallel-size -tp; then
-    defaults+=(--tensor-parallel-size 1)
+    count=1
+    if [ -n "$visible" ] && [ "$visible" != "-1" ]; then count=$(tr ',' '\n' <<<"$visible" | grep -c .); fi
+    defaults+=(--tensor-parallel-size "$count")
 fi
 
 exec "$binary" serve ${arguments[@]+"${arguments[@]}"} "${defaults[@]}"

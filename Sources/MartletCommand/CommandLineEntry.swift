@@ -20,8 +20,8 @@ struct MartletCommand: AsyncParsableCommand {
         version: "martlet \(MartletVersion.number)",
         subcommands: [
             ServeCommand.self, ChatCommand.self, QuantizeCommand.self, BenchCommand.self, KernelBenchCommand.self,
-            RankBenchCommand.self, VisionBenchCommand.self, QualityBenchCommand.self, SelfcheckCommand.self,
-            PlanCommand.self, FlagsCommand.self,
+            RankBenchCommand.self, VisionBenchCommand.self, GPUBenchCommand.self, QualityBenchCommand.self,
+            SelfcheckCommand.self, PlanCommand.self, FlagsCommand.self,
         ])
 }
 

@@ -11,12 +11,17 @@ protocol Hardware: Sendable {
     /// Whether ready-packed weights stay the pages of their file.
     var mapsWeights: Bool { get }
 
+    /// What a model of one rank computes on.
+    func soleBackend() throws -> RankBackend
     /// What the rank at `place` computes on, with the ranks of its stage.
     func backend(at place: RankPlace, communicator: any Communicator) throws -> RankBackend
     /// What that rank's vision tower computes on.
-    func towerBackend(beside backend: RankBackend) throws -> RankBackend
+    func towerBackend(beside backend: RankBackend) -> RankBackend
     /// Threads that compute for a rank.
     func threadCount(of backend: RankBackend) -> Int
+
+    /// What a KV cache keeps where nobody says, of a model whose weights are stored as `type`.
+    func cacheType(ofWeights type: DType) -> DType
 
     /// Memory for weights and KV caches that is free now, in bytes; nil = unknown.
     func availableBytes() -> Int?
@@ -37,9 +42,17 @@ struct CPUHardware: Hardware {
             processors: place.processors, communicator: communicator)
     }
 
+    func soleBackend() throws -> CPUBackend {
+        try CPUBackend(
+            threads: options.threads, activations: options.activations, copiesPanels: options.copiesPanels)
+    }
+
     func towerBackend(beside backend: CPUBackend) -> CPUBackend { backend }
 
     func threadCount(of backend: CPUBackend) -> Int { backend.pool.threadCount }
+
+    /// The weights' precision; for quantised weights, half precision.
+    func cacheType(ofWeights type: DType) -> DType { type.isQuantized ? .f16 : type }
 
     func availableBytes() -> Int? { HostMemory.read()?.available }
 

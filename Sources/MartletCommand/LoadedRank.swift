@@ -22,7 +22,7 @@ struct LoadedRank<Machine: Hardware> {
         backend = try machine.backend(
             at: place, communicator: communicator.subgroup(Array(place.shard.stageRanks)))
         link = StageLink(place.shard, communicator: communicator)
-        let backend = backend, towerBackend = try machine.towerBackend(beside: backend)
+        let backend = backend, towerBackend = machine.towerBackend(beside: backend)
         let loader = { (backend: B) in
             WeightLoader(
                 backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization,

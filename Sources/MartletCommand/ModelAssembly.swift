@@ -41,16 +41,24 @@ struct ModelAssembly {
         _ options: ModelOptions, environment: [String: String], process: RankProcess? = nil,
         report: @escaping @Sendable (Event) -> Void
     ) throws -> sending (ModelAssembly, [GroupRunner]) {
-        try load(
-            options, on: CPUHardware(options: options), environment: environment, process: process, report: report)
+        let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
+        report(.opened(files))
+        switch options.device {
+        case .cpu:
+            return try load(
+                files, options, on: CPUHardware(options: options), environment: environment, process: process,
+                report: report)
+        case .cuda:
+            let machine = try CUDAHardware(options, modelType: files.configuration.dtype, environment: environment)
+            return try load(
+                files, options, on: machine, environment: environment, process: process, report: report)
+        }
     }
 
     private static func load(
-        _ options: ModelOptions, on machine: some Hardware, environment: [String: String], process: RankProcess?,
-        report: @escaping @Sendable (Event) -> Void
+        _ files: ModelFiles, _ options: ModelOptions, on machine: some Hardware, environment: [String: String],
+        process: RankProcess?, report: @escaping @Sendable (Event) -> Void
     ) throws -> sending (ModelAssembly, [GroupRunner]) {
-        let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
-        report(.opened(files))
         let text = try ModelText(files, options: options, environment: environment)
         let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
         let ranks = try RankAssembly(files, options: options, on: machine, process: process)

@@ -24,6 +24,12 @@ struct ModelOptions {
     var cacheBytes: Int?
     /// Of all ranks together.
     var threads: Int?
+    /// Where to compute.
+    var device = ComputeDevice.cpu
+    /// Of a GPU's memory, 0…1: what weights, KV cache and everything else may take together.
+    var deviceMemoryShare = 0.92
+    /// Whether decode steps of a GPU are captured and replayed.
+    var capturesGraphs = true
     /// How many ranks share the model, and how.
     var parallel = ParallelSize()
     /// What quantised weights meet; plain ones meet f32.

@@ -28,8 +28,7 @@ struct RankAssembly<Machine: Hardware> {
             files.configuration, dtype: options.dtype, quantization: options.quantization,
             weightBytes: files.isPacked ? files.totalBytes : nil)
         let weightType = options.quantization == .none ? files.configuration.dtype : .q8_0
-        // The cache keeps the weights' precision; for quantised weights, half precision.
-        cacheType = options.cacheType ?? options.dtype ?? (weightType.isQuantized ? .f16 : weightType)
+        cacheType = options.cacheType ?? options.dtype ?? machine.cacheType(ofWeights: weightType)
     }
 
     /// All ranks of a copy as its engine sees them. `trace`: of the stages of a pipeline.

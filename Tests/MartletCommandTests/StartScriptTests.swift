@@ -7,7 +7,7 @@ import Testing
         .appendingPathComponent("../..").standardizedFileURL
 
     private func run(
-        _ arguments: [String], environment: [String: String] = [:], shell: String = "/bin/bash"
+        _ arguments: [String], environment: [String: String] = [:], shell: String = "/bin/bash", gpus: Int = 0
     ) throws -> (words: [String], code: Int32) {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-script-\(UUID())")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -15,10 +15,15 @@ import Testing
         let program = directory.appendingPathComponent("martlet")
         try Data("#!/bin/sh\nprintf '%s\\n' \"$@\"\n".utf8).write(to: program)
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program.path)
+        let list = directory.appendingPathComponent("nvidia-smi")
+        let lines = (0..<gpus).map { "echo 'GPU \($0): a card'" }
+        try Data((["#!/bin/sh"] + lines + ["exit \(gpus == 0 ? 9 : 0)\n"]).joined(separator: "\n").utf8).write(to: list)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: list.path)
         let process = Process()
         process.executableURL = URL(fileURLWithPath: shell)
         process.arguments = [Self.root.appendingPathComponent("run_autoglm_server.sh").path] + arguments
-        process.environment = ["PATH": "/usr/bin:/bin", "HOME": directory.path, "MARTLET_BINARY": program.path]
+        let folder = directory.path
+        process.environment = ["PATH": "\(folder):/usr/bin:/bin", "HOME": folder, "MARTLET_BINARY": program.path]
             .merging(environment) { $1 }
         let output = Pipe()
         process.standardOutput = output
@@ -48,7 +53,18 @@ import Testing
         #expect(try run(given).words == ["serve"] + given)
     }
 
-    @Test func visibleGPUsAreNotUsedYet() throws {
+    @Test func visibleGPUsShareTheModel() throws {
+        let two = ["CUDA_VISIBLE_DEVICES": "0,1"]
+        let defaults = Array(Self.defaults.dropLast())
+        #expect(try run(["m"], environment: two, gpus: 2).words == ["serve", "m"] + defaults + ["2"])
+        #expect(try run(["m"], gpus: 2).words == ["serve", "m"] + Self.defaults)
+        let one = try run(["m", "-tp", "1"], environment: two, gpus: 2).words
+        #expect(one == ["serve", "m", "-tp", "1"] + defaults.dropLast())
+        let none = try run(["m"], environment: ["CUDA_VISIBLE_DEVICES": "-1"], gpus: 2).words
+        #expect(none == ["serve", "m"] + Self.defaults)
+    }
+
+    @Test func visibleGPUsThatAreNotThere() throws {
         let environment = ["CUDA_VISIBLE_DEVICES": "0,1"]
         let given = ["m", "--tensor-parallel-size", "2", "--dtype", "half"]
         #expect(try run(given, environment: environment).words == ["serve", "m", "--dtype", "half"] + Self.defaults)

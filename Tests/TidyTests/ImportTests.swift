@@ -16,13 +16,14 @@ import Testing
         "MartletParallel": ["MartletCore", "CMartletKernels", "CMPI", "DequeModule"],
         "MartletModels": ["MartletEngine", "MartletTensor", "MartletParallel", "MartletCore"],
         "MartletCPU": ["MartletTensor", "MartletParallel", "MartletCore", "CMartletKernels"],
+        "MartletCUDA": ["MartletCPU", "MartletTensor", "MartletParallel", "MartletCore", "CCUDA"],
         "MartletServer": [
             "MartletEngine", "MartletText", "MartletVision", "MartletCore", "Hummingbird", "HummingbirdCore",
             "HTTPTypes", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "Logging", "ServiceLifecycle", "UnixSignals",
         ],
         "MartletCommand": [
-            "MartletServer", "MartletEngine", "MartletModels", "MartletCPU", "MartletParallel", "MartletText",
-            "MartletVision", "MartletTensor", "MartletCore", "ArgumentParser", "Logging", "ServiceLifecycle",
+            "MartletServer", "MartletEngine", "MartletModels", "MartletCUDA", "MartletCPU", "MartletParallel",
+            "MartletText", "MartletVision", "MartletTensor", "MartletCore", "ArgumentParser", "Logging", "ServiceLifecycle",
         ],
         "martlet": ["MartletCommand"],
     ]

@@ -105,14 +105,22 @@ extension FlagCatalogue {
         ) {
             $0.model.activations = ActivationPrecision(rawValue: $1.text) ?? .int8
         },
-        .refuses(
-            "device", kind: .choice(["auto", "cpu", "cuda"]), means: "Where to compute", standard: "cpu",
-            because: "GPUs come with the CUDA backend; this version runs on the CPU.", harmless: ["auto", "cpu"]),
+        .honours(
+            "device", kind: .choice(ComputeDevice.Choice.allCases.map(\.rawValue)),
+            means: "Where to compute; auto: on the GPUs that CUDA_VISIBLE_DEVICES leaves, if there are any",
+            standard: "auto"
+        ) {
+            $0.deviceChoice = ComputeDevice.Choice(rawValue: $1.text) ?? .auto
+        },
         .ignores(
             "trust-remote-code", kind: .toggle, means: "Run code of the checkpoint",
             because: "Martlet never runs code of a checkpoint."),
-        .ignores(
-            "enforce-eager", kind: .toggle, means: "No graph capture", because: "the CPU backend captures no graphs."),
+        .honours(
+            "enforce-eager", kind: .toggle,
+            means: "No graph capture: every kernel of a decode step of a GPU is launched"
+        ) {
+            $0.model.capturesGraphs = !$1.isOn
+        },
         .refuses(
             "revision", means: "A branch or commit of the hub",
             because: "copy or link that snapshot and name its directory."),

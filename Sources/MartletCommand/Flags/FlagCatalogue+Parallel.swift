@@ -73,10 +73,10 @@ extension FlagCatalogue {
     static let engineFlags: [ServeFlag] = [
         .ignores(
             "compilation-config", "cc", kind: .text, means: "What to compile and capture",
-            because: "the CPU backend compiles and captures nothing."),
+            because: "kernels are compiled once for each kind of GPU, and steps captured as they come."),
         .ignores(
             "cudagraph-capture-sizes", kind: .words, means: "Batch sizes to capture",
-            because: "the CPU backend captures nothing."),
+            because: "steps are captured for 1, 2, 4, 8 and then every 8 sequences, as they come."),
         .honours(
             "speculative-config", kind: .object,
             means: "Guess from the text so far, several tokens a step; the same tokens, sooner: "

@@ -82,9 +82,12 @@ extension FlagCatalogue {
         ) {
             $0.engine.schedulingPolicy = SchedulingPolicy(rawValue: $1.text) ?? .firstComeFirstServed
         },
-        .ignores(
-            "gpu-memory-utilization", kind: .number(0...1), means: "Share of the GPU's memory to use", standard: "0.92",
-            because: "it is for GPUs. On the CPU --kv-cache-memory-bytes sets the size of the KV cache."),
+        .honours(
+            "gpu-memory-utilization", kind: .number(0...1),
+            means: "Share of each GPU's memory to use: what the weights leave of it becomes KV cache", standard: "0.92"
+        ) {
+            $0.model.deviceMemoryShare = $1.number
+        },
         .ignores(
             "prefix-caching-hash-algo", means: "Hash of KV blocks", standard: "sha256",
             because: "blocks are always keyed by SHA-256."),

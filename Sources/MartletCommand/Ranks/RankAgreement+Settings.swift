@@ -20,6 +20,7 @@ extension RankAgreement {
         self.init([
             Entry("the version", "\(MartletVersion.number), \(build)"),
             Entry("the model", "\(files.name), \(Self.identity(of: files))"),
+            Entry("--device", options.device.rawValue),
             Entry("--tensor-parallel-size", "\(options.parallel.tensor)"),
             Entry("--pipeline-parallel-size", "\(options.parallel.pipeline)"),
             Entry("--data-parallel-size", "\(options.parallel.data)"),

@@ -112,12 +112,21 @@ final class RankProcess: Sendable {
             let files = try ModelFiles.open(
                 settings.model.model, loadFormat: settings.model.loadFormat, environment: environment)
             let read = Guarded(0)
-            let machine = CPUHardware(options: settings.model)
-            try RankAssembly(files, options: settings.model, on: machine, process: self).follow(self) { bytes in
-                read.with { $0 += bytes }
-            } ready: {
+            let loaded = { (bytes: Int) in read.with { $0 += bytes } }
+            let ready = {
                 let bytes = LoadProgress.gibibytes(read.with { $0 })
                 logger.info("Rank \(self.rank) has read \(bytes) GiB of weights and follows rank 0.")
+            }
+            switch settings.model.device {
+            case .cpu:
+                let machine = CPUHardware(options: settings.model)
+                try RankAssembly(files, options: settings.model, on: machine, process: self)
+                    .follow(self, loaded: loaded, ready: ready)
+            case .cuda:
+                let machine = try CUDAHardware(
+                    settings.model, modelType: files.configuration.dtype, environment: environment)
+                try RankAssembly(files, options: settings.model, on: machine, process: self)
+                    .follow(self, loaded: loaded, ready: ready)
             }
         } catch {
             breakUp.say("rank \(rank): \(error)")

@@ -26,7 +26,8 @@ package struct ServeCommand: AsyncParsableCommand {
             return
         }
         let environment = ProcessInfo.processInfo.environment
-        let settings = try FlagReader(arguments).settings(environment: environment)
+        var settings = try FlagReader(arguments).settings(environment: environment)
+        try settings.settle(environment: environment)
         guard try RankProcess.isAsked(settings, environment: environment) else {
             return try await Self.serve(settings, environment: environment)
         }

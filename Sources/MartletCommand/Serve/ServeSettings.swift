@@ -28,6 +28,7 @@ struct ServeSettings {
     /// Where rank 0 listens for ranks of other hosts.
     var rankLinkHost: String?
     var instructionSet: String?
+    var deviceChoice = ComputeDevice.Choice.auto
     var logLevel = Logger.Level.info
     var accessLevel = Logger.Level.info
     var logPrefix = ""
@@ -73,12 +74,6 @@ struct ServeSettings {
             logLevel = known
         }
         logPrefix = environment["VLLM_LOGGING_PREFIX"] ?? ""
-        if let devices = set("CUDA_VISIBLE_DEVICES"), devices != "-1" {
-            let count = devices.split(separator: ",").count
-            remarks.append(
-                "CUDA_VISIBLE_DEVICES names \(count) GPU\(count == 1 ? "" : "s"), which this version does not use yet: "
-                    + "it runs on the CPU.")
-        }
         model.threads = try Self.threads(environment)
     }
 

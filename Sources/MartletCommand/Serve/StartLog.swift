@@ -76,7 +76,7 @@ struct StartLog {
         logger.info("Available KV cache memory: \(LoadProgress.gibibytes(cacheBytes)) GiB")
         logger.info(
             """
-            CPU KV cache size: \(Self.grouped(tokens)) tokens, Maximum concurrency for \
+            \(Self.unit(settings.model.device)) KV cache size: \(Self.grouped(tokens)) tokens, Maximum concurrency for \
             \(Self.grouped(limits.maxModelLength)) tokens per request: \(Self.fixed(concurrency, 2))x
             """)
         initialStart = .now
@@ -93,7 +93,9 @@ struct StartLog {
         }
         let threads = assembly.threadCount
         let plural = threads == 1 ? "" : "s"
-        logger.info("Model loaded on \(Self.ranks(assembly.parallel)) (\(threads) thread\(plural))")
+        let device = settings.model.device
+        let ranks = Self.ranks(assembly.parallel, on: device)
+        logger.info("Model loaded on \(ranks)\(device == .cpu ? " (\(threads) thread\(plural))" : "")")
         let engines = assembly.parallel.data
         if engines > 1 {
             let tokens = assembly.limits.blockCount * assembly.limits.blockSize
@@ -126,12 +128,15 @@ struct StartLog {
     }
 
     /// `1 CPU rank`; `2 CPU ranks with tensor parallelism`; with the sizes where there are both kinds.
-    static func ranks(_ size: ParallelSize) -> String {
+    static func ranks(_ size: ParallelSize, on device: ComputeDevice = .cpu) -> String {
+        let unit = unit(device)
         let kinds = [("tensor", size.tensor), ("pipeline", size.pipeline), ("data", size.data)].filter { $0.1 > 1 }
-        guard !kinds.isEmpty else { return "1 CPU rank" }
+        guard !kinds.isEmpty else { return "1 \(unit) rank" }
         let manner = kinds.map { "\($0.0) parallelism" + (kinds.count > 1 ? " (\($0.1))" : "") }
-        return "\(size.rankCount) CPU ranks with \(manner.joined(separator: " and "))"
+        return "\(size.rankCount) \(unit) ranks with \(manner.joined(separator: " and "))"
     }
+
+    private static func unit(_ device: ComputeDevice) -> String { device == .cpu ? "CPU" : "GPU" }
 
     static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 

@@ -32,6 +32,9 @@ struct ModelArguments: ParsableArguments {
     var pipelineLayerPartition: String?
     @Option(help: "Instruction set of the kernels.") var isa: String?
     @Option(help: "Precision of activations in products (f32, int8, bf16).") var activations: String?
+    @Option(help: ArgumentHelp("Where to compute.", valueName: "auto|cpu|cuda")) var device: String?
+    @Option(help: "Share of each GPU's memory to use.") var gpuMemoryUtilization: String?
+    @Flag(help: "No graph capture on a GPU.") var enforceEager = false
 
     /// Throws `UsageError`.
     func settings() throws -> ServeSettings {
@@ -42,10 +45,14 @@ struct ModelArguments: ParsableArguments {
             ("threads", threads), ("isa", isa), ("activations", activations), ("quantization", quantization),
             ("tensor-parallel-size", tensorParallelSize), ("mm-encoder-tp-mode", mmEncoderTpMode),
             ("pipeline-parallel-size", pipelineParallelSize), ("pipeline-layer-partition", pipelineLayerPartition),
+            ("device", device), ("gpu-memory-utilization", gpuMemoryUtilization),
         ]
         for (name, value) in options { if let value { words.append("--\(name)=\(value)") } }
         if !mmap { words.append("--no-mmap") }
-        let settings = try FlagReader(words).settings(environment: ProcessInfo.processInfo.environment)
+        if enforceEager { words.append("--enforce-eager") }
+        let environment = ProcessInfo.processInfo.environment
+        var settings = try FlagReader(words).settings(environment: environment)
+        try settings.settle(environment: environment)
         if let name = settings.instructionSet { setenv("MARTLET_FORCE_ISA", name, 1) }
         return settings
     }

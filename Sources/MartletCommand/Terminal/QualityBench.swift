@@ -5,13 +5,26 @@ import MartletEngine
 import MartletModels
 import MartletTensor
 
-/// What a precision of activations costs a model: its next-token distributions on a text, beside those with other
-/// activations on the same weights. Windows of `context` tokens, of which the later half is counted, as llama.cpp's
+/// What a precision of activations, or a GPU's arithmetic, costs a model: its next-token distributions on a text,
+/// beside others on the same weights. Windows of `context` tokens, of which the later half is counted, as llama.cpp's
 /// perplexity does.
 struct QualityBench {
     let files: ModelFiles
     let context: Int
     let threads: Int?
+
+    /// What computes.
+    enum Side {
+        case cpu(ActivationPrecision)
+        case gpu(CUDAHardware)
+
+        var name: String {
+            switch self {
+            case .cpu(let activations): activations.rawValue
+            case .gpu(let machine): "\(machine.operandType.rawValue.lowercased()) on a GPU"
+            }
+        }
+    }
 
     /// Of the rows of all windows.
     struct Finding: Equatable {
@@ -25,13 +38,17 @@ struct QualityBench {
         var agreement = 0.0
     }
 
+    private protocol LogitReader {
+        /// Logits of `rows` of the window, [rows.count * vocabulary].
+        func logits(of window: ArraySlice<TokenID>, rows: Range<Int>) throws -> [Float]
+    }
+
     /// A decoder with weights and a cache of its own.
-    private struct Reader {
-        let decoder: TextDecoder<CPUBackend>
-        let cache: CPUBackend.KVCache
+    private struct Reader<B: Backend>: LogitReader {
+        let decoder: TextDecoder<B>
+        let cache: B.KVCache
         let blocks: [BlockID]
 
-        /// Logits of `rows` of the window, [rows.count * vocabulary].
         func logits(of window: ArraySlice<TokenID>, rows: Range<Int>) throws -> [Float] {
             try decoder.embed(Array(window))
             var positions = RotaryPositions()
@@ -42,12 +59,10 @@ struct QualityBench {
         }
     }
 
-    /// Compares `activations` with `base` on `tokens`; a rest that does not fill a window is left out. Throws what
-    /// loading throws.
-    func compare(_ activations: ActivationPrecision, with base: ActivationPrecision, on tokens: [TokenID]) throws
-        -> Finding
-    {
-        let readers = try [reader(base), reader(activations)]
+    /// Compares `side` with `base` on `tokens`; a rest that does not fill a window is left out. Throws what loading
+    /// throws.
+    func compare(_ side: Side, with base: Side, on tokens: [TokenID]) throws -> Finding {
+        let readers = try [reader(base), reader(side)]
         let width = files.configuration.decoder.vocabularyRows
         let rows = context / 2..<context - 1
         var sums = Sums()
@@ -62,8 +77,16 @@ struct QualityBench {
         return sums.finding
     }
 
-    private func reader(_ activations: ActivationPrecision) throws -> Reader {
-        let backend = try CPUBackend(threads: threads, activations: activations)
+    private func reader(_ side: Side) throws -> any LogitReader {
+        switch side {
+        case .cpu(let activations):
+            try reader(CPUBackend(threads: threads, activations: activations), cacheType: .f32)
+        case .gpu(let machine):
+            try reader(machine.soleBackend(), cacheType: machine.operandType)
+        }
+    }
+
+    private func reader<B: Backend>(_ backend: B, cacheType: DType) throws -> Reader<B> {
         let configuration = files.configuration.decoder
         let loader = WeightLoader(backend: backend, source: files.weights, dtype: nil, quantization: .none)
         let blockSize = 16
@@ -74,7 +97,7 @@ struct QualityBench {
                 maxRows: context),
             cache: backend.makeKVCache(
                 layers: configuration.layerCount, heads: configuration.heads, blockCount: blockCount,
-                blockSize: blockSize, dtype: .f32),
+                blockSize: blockSize, dtype: cacheType),
             blocks: (0..<blockCount).map(BlockID.init))
     }
 

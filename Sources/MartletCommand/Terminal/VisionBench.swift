@@ -1,13 +1,14 @@
 import MartletCPU
 import MartletCore
 import MartletModels
+import MartletTensor
 import MartletVision
 
 /// A model's vision tower and merger by themselves: no decoder is loaded, and no engine runs around them.
-struct VisionBench {
-    typealias Tower = VisionTower<CPUBackend>
+struct VisionBench<Machine: Hardware> {
+    typealias Tower = VisionTower<Machine.RankBackend>
 
-    private let backend: CPUBackend
+    private let backend: Machine.RankBackend
     let tower: Tower
     private let processor: ImageProcessor
     let name: String
@@ -15,26 +16,26 @@ struct VisionBench {
 
     /// Loads the tower of a model's files. Throws what `ModelAssembly.load` throws, and `UsageError` for a model that
     /// has none.
-    init(_ options: ModelOptions, environment: [String: String]) throws {
+    init(_ options: ModelOptions, on machine: Machine, environment: [String: String]) throws {
         let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
         guard let configuration = files.configuration.vision,
             let processor = try ModelText.imageProcessor(files, arguments: options.processorArguments)
         else { throw UsageError("\(files.name) is a text model: it has no vision tower.") }
-        backend = try CPUBackend(
-            threads: options.threads, activations: options.activations, copiesPanels: options.copiesPanels)
+        backend = machine.towerBackend(beside: try machine.soleBackend())
         let loader = WeightLoader(
             backend: backend, source: files.weights, dtype: options.dtype, quantization: options.quantization)
         tower = try VisionTower(
             backend: backend, configuration: configuration, weights: VisionWeights(loader, configuration))
         self.processor = processor
         name = files.name
-        threadCount = backend.pool.threadCount
+        threadCount = machine.threadCount(of: backend)
     }
 
     /// A made-up picture as the model's processor hands it over. Throws `ImageError` for a size it refuses.
     func image(_ size: PictureSize) throws -> PreparedImage { try processor.prepare(size.picture()) }
 
-    /// Encodes `image` once: what it took, and the embeddings [tokens, output]. Throws `MemoryError`.
+    /// Encodes `image` once: what it took, and the embeddings [tokens, output]. A GPU is still at work while the host
+    /// is ahead: of its phases the last waits for all. Throws `MemoryError`, `CUDAError`.
     func measure(_ image: PreparedImage) throws -> (speed: TowerSpeed, embeddings: [Float]) {
         let clock = ContinuousClock()
         let patches = image.patchRows * image.patchColumns
@@ -49,8 +50,11 @@ struct VisionBench {
             speed.phases[tower.phase(ofUnit: unit, patches: patches).rawValue, default: 0] += (now - last).seconds
             last = now
         }
-        speed.seconds = (last - start).seconds
-        return (speed, backend.read(encoding.embeddings))
+        let embeddings = try backend.read(encoding.embeddings)
+        let end = clock.now
+        speed.phases[Tower.Phase.merge.rawValue, default: 0] += (end - last).seconds
+        speed.seconds = (end - start).seconds
+        return (speed, embeddings)
     }
 }
 
@@ -70,7 +74,7 @@ struct TowerSpeed: Equatable {
         self.tokens = tokens
     }
 
-    static let phaseNames = ["begin"] + VisionBench.Tower.Phase.allCases.map(\.rawValue)
+    static let phaseNames = ["begin"] + VisionTower<CPUBackend>.Phase.allCases.map(\.rawValue)
 
     /// The run with the median time of `runs`, of which there must be one at least; of an even number the faster.
     static func median(_ runs: [TowerSpeed]) -> TowerSpeed {

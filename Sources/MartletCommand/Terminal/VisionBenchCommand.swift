@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import MartletCPU
 import MartletCore
+import MartletModels
 
 /// `martlet bench-vision`: what encoding a picture takes, without a decoder and an engine.
 struct VisionBenchCommand: ParsableCommand {
@@ -21,6 +23,8 @@ struct VisionBenchCommand: ParsableCommand {
     @Option(help: "Runs, of which the median counts.") var repeats = 3
     @Option(help: "Write the rows as JSON.") var json: String?
     @Option(help: "Write the last picture's embeddings, rows of f32, little endian.") var embeddings: String?
+    @Flag(help: "Encode the last picture on the CPU too, in f32, and say how far apart the embeddings are.")
+    var besideCpu = false
 
     private static let heading =
         "      picture  patches  tokens   seconds" + TowerSpeed.phaseNames.map { padded($0, 10) }.joined()
@@ -38,8 +42,18 @@ struct VisionBenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let settings = try model.settings()
-        let bench = try VisionBench(settings.model, environment: ProcessInfo.processInfo.environment)
+        let options = try model.settings().model, environment = ProcessInfo.processInfo.environment
+        switch options.device {
+        case .cpu:
+            try run(VisionBench(options, on: CPUHardware(options: options), environment: environment))
+        case .cuda:
+            let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
+            let machine = try CUDAHardware(options, modelType: files.configuration.dtype, environment: environment)
+            try run(VisionBench(options, on: machine, environment: environment))
+        }
+    }
+
+    private func run(_ bench: VisionBench<some Hardware>) throws {
         let images = try sizes().map { try bench.image($0) }
         _ = try bench.measure(bench.image(PictureSize(width: 112, height: 112)))
         print("\(bench.name), \(bench.threadCount) threads")
@@ -55,6 +69,7 @@ struct VisionBenchCommand: ParsableCommand {
             print(Self.text(speed))
             return speed
         }
+        if besideCpu, let image = images.last { try compare(values, with: image) }
         if let embeddings {
             let bytes = values.flatMap { withUnsafeBytes(of: $0.bitPattern.littleEndian, Array.init) }
             try Data(bytes).write(to: URL(fileURLWithPath: embeddings))
@@ -63,6 +78,19 @@ struct VisionBenchCommand: ParsableCommand {
         var writer = JSONWriter()
         writer.value(.array(speeds.map(\.json)))
         try Data((writer.text + "\n").utf8).write(to: URL(fileURLWithPath: json))
+    }
+
+    /// Relative L2 distance of the embeddings from those of the CPU in f32.
+    private func compare(_ values: [Float], with image: PreparedImage) throws {
+        var options = try model.settings().model
+        options.device = .cpu
+        options.activations = .f32
+        let cpu = try VisionBench(
+            options, on: CPUHardware(options: options), environment: ProcessInfo.processInfo.environment)
+        let exact = try cpu.measure(image).embeddings
+        let apart = zip(values, exact).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+        let length = exact.reduce(0.0) { $0 + Double($1 * $1) }
+        print(String(format: "relative L2 distance from f32 on the CPU: %.2e", (apart / length).squareRoot()))
     }
 
     private static func text(_ speed: TowerSpeed) -> String {

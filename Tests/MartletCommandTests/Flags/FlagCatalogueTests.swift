@@ -41,6 +41,7 @@ import Testing
         "data-parallel-size": ["2"], "data-parallel-size-local": ["1"],
         "distributed-executor-backend": ["mpi"], "rank-link-host": ["10.0.0.1"],
         "activations": ["f32"], "quantization": ["int4"], "mmap": ["no"],
+        "device": ["cuda"], "gpu-memory-utilization": ["0.5"], "enforce-eager": [],
         "max-num-seqs": ["4"], "max-num-batched-tokens": ["1k"], "max-num-queued-reqs": ["9"],
         "max-num-queued-tokens": ["2M"], "kv-cache-memory-bytes": ["1G"], "kv-cache-dtype": ["float32"],
         "block-size": ["32"], "enable-prefix-caching": ["no"], "enable-chunked-prefill": ["no"],

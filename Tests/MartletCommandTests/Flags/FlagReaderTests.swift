@@ -45,8 +45,7 @@ import Testing
                 + "--gpu-memory-utilization 0.9 --host 0.0.0.0 --port 8000")
         #expect(settings.model.dtype == .f16)
         #expect(settings.names == ["autoglm-phone-9b"])
-        let remark = "--gpu-memory-utilization has no effect here: it is for GPUs"
-        #expect(settings.remarks.contains { $0.contains(remark) })
+        #expect(settings.model.deviceMemoryShare == 0.9)
     }
 
     @Test(arguments: ["m --max-num-seqs 4", "m --max_num_seqs 4", "--max-num-seqs=4 m", "--max_num_seqs=4 --model m"])

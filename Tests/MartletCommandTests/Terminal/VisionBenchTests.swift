@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func measuresEveryPhase() throws {
-        let bench = try VisionBench(try settings().model, environment: [:])
+        let bench = try VisionBench(settings().model, on: CPUHardware(options: settings().model), environment: [:])
         // 100 x 150 becomes 112 x 140: a grid of 8 x 10 patches.
         let (speed, embeddings) = try bench.measure(try bench.image(PictureSize(width: 100, height: 150)))
         #expect((speed.width, speed.height) == (112, 140))
@@ -49,10 +49,10 @@ import Testing
     }
 
     @Test func phasesFollowTheUnits() throws {
-        let bench = try VisionBench(try settings().model, environment: [:])
+        let bench = try VisionBench(settings().model, on: CPUHardware(options: settings().model), environment: [:])
         let small = try bench.measure(try bench.image(PictureSize(width: 112, height: 112))).speed
         let large = try bench.measure(try bench.image(PictureSize(width: 560, height: 560))).speed
-        #expect(large.patches > VisionBench.Tower.stripRows, "strips are several")
+        #expect(large.patches > VisionConfiguration.stripRows, "strips are several")
         #expect(small.patches == 64 && large.patches == 1600)
         #expect(large.phases.values.allSatisfy { $0 > 0 } && large.phases.count == TowerSpeed.phaseNames.count)
         let units = 0..<bench.tower.configuration.unitCount(patches: 1600)
@@ -98,7 +98,8 @@ import Testing
             """
         try Data(config.utf8).write(to: URL(fileURLWithPath: directory.path).appendingPathComponent("config.json"))
         let settings = try FlagReader([directory.path, "--load-format", "dummy"]).settings(environment: [:])
-        #expect(throws: UsageError.self) { try VisionBench(settings.model, environment: [:]) }
+        let machine = CPUHardware(options: settings.model)
+        #expect(throws: UsageError.self) { try VisionBench(settings.model, on: machine, environment: [:]) }
     }
 
     @Test func promptsBeginWithPictures() async throws {

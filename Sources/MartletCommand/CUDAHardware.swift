@@ -1,0 +1,71 @@
+import MartletCUDA
+import MartletModels
+import MartletParallel
+import MartletTensor
+
+/// NVIDIA's GPUs: one for each rank, or several ranks on one where there are not so many.
+struct CUDAHardware: Hardware {
+    let options: ModelOptions
+    /// What products read: f32, f16 or bf16.
+    let operandType: DType
+    private let library: CUDALibrary
+    private let deviceCount: Int
+
+    let sharesWeights = false
+    let mapsWeights = false
+
+    /// `modelType`: of the model's weights as stored. Throws `CUDAError` where there is no GPU that will do.
+    init(_ options: ModelOptions, modelType: DType, environment: [String: String]) throws {
+        self.options = options
+        let asked = options.dtype ?? modelType
+        // The products of some models leave the range of f16, never that of bf16.
+        operandType = asked.isQuantized ? .bf16 : asked
+        library = try Self.library(environment)
+        let devices = try CUDADevices.visible(library)
+        guard !devices.isEmpty else { throw CUDAError.noDevice }
+        let rankCount = options.parallel.rankCount
+        deviceCount = min(devices.count, rankCount)
+    }
+
+    /// What the system has, or the folders that MARTLET_CUDA_PATH names.
+    static func library(_ environment: [String: String]) throws(CUDAError) -> CUDALibrary {
+        let folders = (environment["MARTLET_CUDA_PATH"] ?? "").split(separator: ":").map(String.init)
+        return try CUDALibrary.found(folders: folders)
+    }
+
+    func backend(at place: RankPlace, communicator: any Communicator) throws -> CUDABackend {
+        try backend(seat: place.seat, threads: place.threads, communicator: communicator)
+    }
+
+    func soleBackend() throws -> CUDABackend {
+        try backend(seat: 0, threads: options.threads, communicator: SoleCommunicator())
+    }
+
+    /// `threads`: of the host, which load.
+    private func backend(seat: Int, threads: Int?, communicator: any Communicator) throws -> CUDABackend {
+        try CUDABackend(
+            CUDADevice(seat % deviceCount, of: library), operandType: operandType, threads: threads,
+            communicator: communicator, capturesGraphs: options.capturesGraphs)
+    }
+
+    /// In f16 the tower and its merger would overflow on some pictures: they compute in bf16, which takes no more.
+    func towerBackend(beside backend: CUDABackend) -> CUDABackend {
+        operandType == .f16 ? backend.beside(operandType: .bf16) : backend
+    }
+
+    func threadCount(of backend: CUDABackend) -> Int { 1 }
+
+    func cacheType(ofWeights type: DType) -> DType { operandType }
+
+    /// Of all GPUs that ranks compute on, counted as if each were the fullest.
+    func availableBytes() -> Int? {
+        let free = (0..<deviceCount).compactMap { try? CUDADevice($0, of: library).memory().free }
+        return free.min().map { $0 * deviceCount }
+    }
+
+    /// All but the share that `--gpu-memory-utilization` leaves free.
+    func cacheBytes(of bytes: Int) -> Int {
+        let total = (0..<deviceCount).compactMap { try? CUDADevice($0, of: library).memory().total }.max() ?? 0
+        return max(0, bytes - Int(Double(total * deviceCount) * (1 - options.deviceMemoryShare)))
+    }
+}

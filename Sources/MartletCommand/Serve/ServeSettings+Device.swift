@@ -1,0 +1,60 @@
+import MartletCUDA
+import MartletEngine
+
+extension ServeSettings {
+    /// Limits of a step that suit a GPU, where nobody gave others.
+    private static let gpuRows = 2048, gpuSequences = 64, gpuStepSeconds = 0.05
+
+    /// Settles where to compute, and what follows from it. Throws where a GPU is asked for and there is none that will
+    /// do.
+    mutating func settle(environment: [String: String]) throws {
+        try settle(visibleDevices: environment["CUDA_VISIBLE_DEVICES"]) {
+            try CUDADevices.visible(CUDAHardware.library(environment)).count { $0.isSupported }
+        }
+    }
+
+    /// `gpuCount`: of GPUs that will do; throws why it can't be told.
+    mutating func settle(visibleDevices: String?, gpuCount: () throws -> Int) throws {
+        switch deviceChoice {
+        case .cpu: break
+        case .auto:
+            do {
+                if try gpuCount() > 0 { model.device = .cuda }
+            } catch {
+                remark(visibleDevices, "\(error)")
+            }
+        case .cuda:
+            guard try gpuCount() > 0 else { throw CUDAError.noDevice }
+            model.device = .cuda
+        }
+        if model.device == .cuda { try preferGPU() } else { remarkCPU() }
+    }
+
+    private mutating func remark(_ visibleDevices: String?, _ reason: String) {
+        guard let visibleDevices, !visibleDevices.isEmpty, visibleDevices != "-1" else { return }
+        let count = visibleDevices.split(separator: ",").count
+        remarks.append(
+            "CUDA_VISIBLE_DEVICES names \(count) GPU\(count == 1 ? "" : "s"), which can't be used: \(reason)."
+                + " It runs on the CPU.")
+    }
+
+    private func isGiven(_ name: String) -> Bool { given.contains { $0.name == name } }
+
+    private mutating func preferGPU() throws {
+        if !isGiven("max-num-batched-tokens") { model.maxBatchedTokens = max(Self.gpuRows, model.maxRunningSequences) }
+        if !isGiven("max-num-seqs") { model.maxRunningSequences = min(Self.gpuSequences, model.maxBatchedTokens) }
+        engine.stepTargetSeconds = Self.gpuStepSeconds
+        try check()
+    }
+
+    private mutating func remarkCPU() {
+        if isGiven("gpu-memory-utilization") {
+            remarks.append(
+                "--gpu-memory-utilization has no effect here: it is for GPUs. On the CPU --kv-cache-memory-bytes sets"
+                    + " the size of the KV cache.")
+        }
+        if isGiven("enforce-eager") {
+            remarks.append("--enforce-eager has no effect here: the CPU backend captures no graphs.")
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import MartletCUDA
+import MartletEngine
+import Testing
+
+@testable import MartletCommand
+
+/// Where `--device` has a model compute, and what follows from it.
+@Suite struct DeviceTests {
+    private func settled(
+        _ words: String..., visible: String? = nil, gpus: () throws -> Int
+    ) throws -> ServeSettings {
+        var settings = try FlagReader(["m"] + words).settings(environment: [:])
+        try settings.settle(visibleDevices: visible, gpuCount: gpus)
+        return settings
+    }
+
+    private static let missing = CUDAError.noDriver(detail: "no libcuda.so.1")
+
+    @Test func aGPUIsUsedWhereThereIsOne() throws {
+        let settings = try settled { 1 }
+        #expect(settings.model.device == .cuda && settings.remarks.isEmpty)
+        // What suits it, where nothing else is asked for.
+        #expect(settings.model.maxBatchedTokens == 2048 && settings.engine.maxBatchedTokens == 2048)
+        #expect(settings.model.maxRunningSequences == 64 && settings.engine.maxRunningSequences == 64)
+        #expect(settings.engine.stepTargetSeconds == 0.05)
+        let asked = try settled("--max-num-seqs", "3", "--max-num-batched-tokens", "100") { 1 }
+        #expect(asked.model.maxRunningSequences == 3 && asked.model.maxBatchedTokens == 100)
+        #expect(try settled("--max-num-seqs", "900") { 1 }.model.maxBatchedTokens == 2048)
+        #expect(try settled("--device", "cuda") { 2 }.model.device == .cuda)
+        #expect(try settled("--device", "cpu") { 1 }.model.device == .cpu)
+    }
+
+    @Test func theCPUIsUsedWhereThereIsNone() throws {
+        let settings = try settled { throw Self.missing }
+        #expect(settings.model.device == .cpu && settings.remarks.isEmpty)
+        #expect(settings.model.maxBatchedTokens == 512 && settings.engine.stepTargetSeconds == 1)
+        #expect(try settled { 0 }.model.device == .cpu)
+        let named = try settled(visible: "0,1") { throw Self.missing }
+        #expect(
+            named.remarks == [
+                "CUDA_VISIBLE_DEVICES names 2 GPUs, which can't be used: \(Self.missing). It runs on the CPU."
+            ])
+        #expect(try settled(visible: "-1") { throw Self.missing }.remarks.isEmpty)
+    }
+
+    @Test func aGPUThatIsAskedForMustBeThere() {
+        #expect(throws: Self.missing) { try settled("--device", "cuda") { throw Self.missing } }
+        #expect(throws: CUDAError.noDevice) { try settled("--device", "cuda") { 0 } }
+    }
+
+    @Test func flagsOfTheGPUSayThatTheyDoNothingOnTheCPU() throws {
+        let words = ["--gpu-memory-utilization", "0.5", "--enforce-eager"]
+        var settings = try FlagReader(["m"] + words).settings(environment: [:])
+        #expect(settings.model.deviceMemoryShare == 0.5 && !settings.model.capturesGraphs)
+        var other = settings
+        try settings.settle(visibleDevices: nil) { 0 }
+        #expect(settings.remarks.count == 2)
+        #expect(settings.remarks[0].hasPrefix("--gpu-memory-utilization has no effect here: it is for GPUs."))
+        #expect(settings.remarks[1].hasPrefix("--enforce-eager has no effect here"))
+        try other.settle(visibleDevices: nil) { 1 }
+        #expect(other.remarks.isEmpty)
+    }
+}
