@@ -41,7 +41,7 @@ extension ServeSettings {
     private func isGiven(_ name: String) -> Bool { given.contains { $0.name == name } }
 
     private mutating func preferGPU() throws {
-        if !isGiven("max-num-batched-tokens") { model.maxBatchedTokens = max(Self.gpuRows, model.maxRunningSequences) }
+        if !isGiven("max-num-batched-tokens") { model.maxBatchedTokens = Self.gpuRows }
         if !isGiven("max-num-seqs") { model.maxRunningSequences = min(Self.gpuSequences, model.maxBatchedTokens) }
         engine.stepTargetSeconds = Self.gpuStepSeconds
         try check()
