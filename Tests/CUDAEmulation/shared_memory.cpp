@@ -18,14 +18,23 @@ void shared_memory::begin(size_t size, size_t limit) {
         if (mapped == MAP_FAILED) abort();
         memory = static_cast<char *>(mapped);
         mprotect(end(), guard, PROT_NONE);
+        protect(0);
     }
     if (size > dynamic_most) abort();
-    dynamic_size = (size + 15) / 16 * 16;
+    if (size != given) protect(size);
     most = limit;
     static_size = 0;
     variables.clear();
     memset(memory, 0xff, static_most + gaps);
     memset(end() - dynamic_size, 0xff, dynamic_size);
+}
+
+void shared_memory::protect(size_t size) {
+    given = size;
+    dynamic_size = (size + 15) / 16 * 16;
+    const size_t open = (dynamic_size + page - 1) / page * page;
+    mprotect(end() - dynamic_most, dynamic_most - open, PROT_NONE);
+    mprotect(end() - open, open, PROT_READ | PROT_WRITE);
 }
 
 void *shared_memory::place(const void *tag, size_t size, size_t alignment) {

@@ -1,5 +1,5 @@
-// The shared memory of the block that runs: static variables from the start, with gaps that nobody may write; dynamic
-// memory up to a page that nobody may touch. All of it is NaN when a block begins.
+// The shared memory of the block that runs: static variables from the start, with gaps that nobody may write, and
+// dynamic memory at the end; nobody may touch the pages between and behind. All is NaN when a block begins.
 #ifndef MARTLET_SHARED_MEMORY_H
 #define MARTLET_SHARED_MEMORY_H
 #include <cstddef>
@@ -27,14 +27,16 @@ class shared_memory {
         const void *tag;
         size_t start, end;
     };
-    static constexpr size_t static_most = 48 << 10, dynamic_most = 240 << 10, guard = 16 << 10;
+    static constexpr size_t static_most = 48 << 10, dynamic_most = 240 << 10, guard = 1 << 20, page = 16 << 10;
     /// Between two variables, and in all.
-    static constexpr size_t gap = 64, gaps = 4 << 10;
+    static constexpr size_t gap = 64, gaps = 16 << 10;
 
+    /// Opens the pages of so much dynamic memory, and no others.
+    void protect(size_t size);
     char *end() const { return memory + static_most + gaps + dynamic_most; }
 
     char *memory = nullptr;
-    size_t dynamic_size = 0, static_size = 0, most = 0;
+    size_t given = 0, dynamic_size = 0, static_size = 0, most = 0;
     std::vector<variable> variables;
 };
 

@@ -65,7 +65,7 @@ import Testing
     }
 
     @Test func sharedMemoryHasAnEnd() throws {
-        for index in [32, 100_000] {
+        for index in [32, 20_000, 100_000] {
             let device = try EmulatedDevice()
             #expect(device.launch("write_beside", threads: 32, Int32(index)) == CUDA_SUCCESS)
             #expect(device.driver.cuStreamSynchronize(device.stream) != CUDA_SUCCESS)
