@@ -131,7 +131,7 @@ let package = Package(
             name: "MartletCUDATests",
             dependencies: [
                 "MartletCUDA", "MartletCPU", "MartletParallel", "MartletTensor", "MartletCore", "CCUDA", "CUDAEmulation",
-                "MartletTestSupport",
+                "CMartletKernels", "MartletTestSupport",
             ],
             swiftSettings: swift),
         .testTarget(

@@ -42,7 +42,7 @@ import Testing
             (self.heads, self.dimension, self.patches, self.element) = (heads, dimension, patches, element)
             var generator = SeededGenerator(seed: UInt64(patches * dimension))
             fused = element.rounded((0..<patches).flatMap { _ in
-                generator.floats(3 * heads * dimension, scale: 2) + [Float](repeating: .nan, count: 8)
+                generator.floats(3 * heads * dimension, in: -2...2) + [Float](repeating: .nan, count: 8)
             })
         }
 

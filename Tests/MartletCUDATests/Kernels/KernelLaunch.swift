@@ -57,10 +57,3 @@ extension [Float] {
 
     var bits: [UInt32] { map(\.bitPattern) }
 }
-
-extension RandomNumberGenerator {
-    /// In -1 ..< 1, times `scale`.
-    mutating func floats(_ count: Int, scale: Float) -> [Float] {
-        (0..<count).map { _ in Float.random(in: -1..<1, using: &self) * scale }
-    }
-}

@@ -42,14 +42,14 @@ struct PagedKernelScene {
         (self.blockSize, self.sequences, self.seed) = (blockSize, sequences, seed)
         var generator = SeededGenerator(seed: seed)
         let rowCount = sequences.reduce(0) { $0 + $1.count }
-        queries = operand.rounded(generator.floats(rowCount * heads.query * heads.dimension, scale: 2))
+        queries = operand.rounded(generator.floats(rowCount * heads.query * heads.dimension, in: -2...2))
         let isBytes = cache == .i8
         func stored(_ sequence: Rows) -> [Float] {
             let count = (sequence.start + sequence.count) * heads.keyValue * heads.dimension
-            return cache.rounded(generator.floats(count, scale: isBytes ? 127 : 2))
+            return cache.rounded(generator.floats(count, in: -(isBytes ? 127 : 2)...(isBytes ? 127 : 2)))
         }
         func scales(_ sequence: Rows) -> [Float] {
-            generator.floats((sequence.start + sequence.count) * heads.keyValue, scale: 0.007)
+            generator.floats((sequence.start + sequence.count) * heads.keyValue, in: -0.007...0.007)
                 .map { isBytes ? abs($0) + 0.008 : 1 }
         }
         keys = sequences.map(stored)
