@@ -130,8 +130,8 @@ let package = Package(
         .testTarget(
             name: "MartletCUDATests",
             dependencies: [
-                "MartletCUDA", "MartletCPU", "MartletParallel", "MartletTensor", "MartletCore", "CCUDA", "CUDAEmulation",
-                "CMartletKernels", "MartletTestSupport",
+                "MartletCUDA", "MartletCPU", "MartletParallel", "MartletTensor", "MartletCore", "CCUDA",
+                "CUDAEmulation", "CMartletKernels", "MartletTestSupport",
             ],
             swiftSettings: swift),
         .testTarget(

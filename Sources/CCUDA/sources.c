@@ -26,6 +26,9 @@ static const char blocks_cuh[] = {
 static const char cache_rows_cuh[] = {
 #embed "kernels/cache_rows.cuh"
     , 0};
+static const char collectives_cu[] = {
+#embed "kernels/collectives.cu"
+    , 0};
 static const char conversion_cu[] = {
 #embed "kernels/conversion.cu"
     , 0};
@@ -114,6 +117,7 @@ static const martlet_cuda_source sources[] = {
     {"block_sums.cuh", block_sums_cuh},
     {"blocks.cuh", blocks_cuh},
     {"cache_rows.cuh", cache_rows_cuh},
+    {"collectives.cu", collectives_cu},
     {"conversion.cu", conversion_cu},
     {"device.cuh", device_cuh},
     {"device_ptx.cuh", device_ptx_cuh},

@@ -22,8 +22,8 @@ package struct StoredSlice {
     package static let maximumColumns = 1 << 19
 
     /// `dtype`: what plain types become unless the slice says so itself; nil = as stored. `unpacks`: rows are wanted of
-    /// panels, too, that are whole. Throws `WeightError` unless the slice can be kept so, and where panels are of another
-    /// layout.
+    /// panels, too, that are whole. Throws `WeightError` unless the slice can be kept so, and where panels are of
+    /// another layout.
     package init(
         _ slice: MatrixSlice, in source: any WeightSource, dtype: DType?, copiesPanels: Bool = true,
         unpacks: Bool = true, kernels: CPUKernels

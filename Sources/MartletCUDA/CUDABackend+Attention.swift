@@ -15,7 +15,7 @@ extension CUDABackend {
         perform {
             let batch = try batches.stage(batch, for: cache, by: staging)
             for (tiles, places) in [
-                (batch.short, StagedBatches.shortQueries), (batch.long, StagedBatches.longQueries),
+                (batch.short, StagedBatches.shortQueries), (batch.long, StagedBatches.longQueries(heads)),
             ] where tiles.count > 0 {
                 try attend(
                     PagedAttention(
@@ -37,10 +37,14 @@ extension CUDABackend {
         let places: Int
         let y: Activation<Storage>
 
+        /// In the name of a kernel for tensor cores.
+        var sizes: (UInt8?, UInt8?) { (UInt8(heads.dimension), UInt8(places)) }
+
         /// Whether tensor cores do it.
         var suitsTensorCores: Bool {
-            fused.dtype != .f32 && fused.dtype == cache.dtype && CUDABackend.dimensions.contains(heads.dimension)
-                && places <= StagedBatches.longQueries && fused.hasWholeVectors && y.hasWholeVectors
+            fused.dtype != .f32 && (fused.dtype == cache.dtype || cache.dtype == .q8_0)
+                && CUDABackend.dimensions.contains(heads.dimension)
+                && places <= StagedBatches.longQueries(heads) && fused.hasWholeVectors && y.hasWholeVectors
         }
     }
 
@@ -64,10 +68,16 @@ extension CUDABackend {
                 cache.keys(layer), cache.values(layer), cache.keyScales(layer), cache.valueScales(layer),
                 Int32(cache.blockSize), tiles.address, batch.rowPositions, batch.blockTables,
                 Int32(batch.tableWidth), scale, y.address, y.kernelStride, partial, Int32(attention.places))
-        } else {
-            let sizes = (UInt8(heads.dimension), UInt8(attention.places))
+        } else if cache.dtype == .q8_0 {
             try launch(
-                KernelName(.attention, fused.dtype, sizes: sizes), grid: grid, threads: 128, fused.address,
+                KernelName(.attention, fused.dtype, .q8_0, sizes: attention.sizes), grid: grid, threads: 128,
+                fused.address, fused.kernelStride, Int32(heads.queryCount), Int32(heads.keyValueCount),
+                cache.keys(layer), cache.values(layer), cache.keyScales(layer), cache.valueScales(layer),
+                Int32(cache.blockSize), tiles.address, batch.rowPositions, batch.blockTables,
+                Int32(batch.tableWidth), scale, y.address, y.kernelStride, partial)
+        } else {
+            try launch(
+                KernelName(.attention, fused.dtype, sizes: attention.sizes), grid: grid, threads: 128, fused.address,
                 fused.kernelStride, Int32(heads.queryCount), Int32(heads.keyValueCount), cache.keys(layer),
                 cache.values(layer), Int32(cache.blockSize), tiles.address, batch.rowPositions, batch.blockTables,
                 Int32(batch.tableWidth), scale, y.address, y.kernelStride, partial)

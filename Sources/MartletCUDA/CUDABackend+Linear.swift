@@ -15,6 +15,9 @@ extension CUDABackend {
             """)
         precondition(bias.map { $0.count == weight.rows } ?? true, "bias of another size")
         precondition(y.dtype == .f32 || y.dtype == operandType, "a product of \(operandType) into \(y.dtype)")
+        guard x.rows <= Self.gridRows else {
+            return Self.strips(x.rows).forEach { linear(x.rows($0), weight, bias: bias, into: y.rows($0)) }
+        }
         guard x.rows > 0 else { return }
         perform {
             let operand = try operand(x)

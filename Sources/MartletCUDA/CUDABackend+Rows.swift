@@ -37,11 +37,22 @@ extension CUDABackend {
     package func add(_ y: Activation<Storage>, to x: Activation<Storage>) {
         precondition(x.rows == y.rows && x.width == y.width, "[\(x.rows), \(x.width)] + [\(y.rows), \(y.width)]")
         precondition(x.dtype == .f32 && y.dtype == .f32, "sums are f32")
+        guard x.rows <= Self.gridRows else {
+            return Self.strips(x.rows).forEach { add(y.rows($0), to: x.rows($0)) }
+        }
         perform {
             try launch(
                 KernelName(.add), grid: Self.elements(x), threads: 256, y.address, y.kernelStride, x.address,
                 x.kernelStride, x.kernelWidth)
         }
+    }
+
+    /// Rows that a grid may have where they lie along its second side.
+    static let gridRows = 65535
+
+    /// So many rows at a time.
+    static func strips(_ rows: Int) -> [Range<Int>] {
+        stride(from: 0, to: rows, by: gridRows).map { $0..<min($0 + gridRows, rows) }
     }
 
     /// A thread an element: blocks of 256 across, rows down.

@@ -7,9 +7,9 @@ import MartletTensor
 /// The model's operations on one GPU. Confined to one thread at a time. Operations put work on a stream and return;
 /// `read`, `sample` and what exchanges with other ranks wait for it.
 ///
-/// What fails in an operation that can't throw is noted, the operations behind it do nothing, and the next one that can
-/// throw reports it: so a step that failed ends before any of its tokens are believed. `DeviceLost` is reported for good;
-/// after anything else, such as memory that was not to be had, the backend goes on.
+/// What fails in an operation that can't throw is noted, the operations behind it do nothing, and the next one that
+/// can throw reports it: so a step that failed ends before any of its tokens are believed. `DeviceLost` is reported
+/// for good; after anything else, such as memory that was not to be had, the backend goes on.
 package final class CUDABackend: Backend {
     package let device: CUDADevice
     /// Element type of operands: f32, f16 or bf16.
@@ -34,9 +34,9 @@ package final class CUDABackend: Backend {
     var pictures = DevicePictures()
     private let failures: NotedFailure
 
-    /// `operandType`: f32, f16 or bf16. `threads`: of the host, for loading. `cache`: of compiled kernels. `peers`: where
-    /// all ranks of `communicator` are threads of this process; without it they exchange through the host's memory.
-    /// `capturesGraphs`: whether decodes are written down and replayed. Throws `CUDAError`, `CommunicatorError`.
+    /// `operandType`: f32, f16 or bf16. `threads`: of the host, for loading. `cache`: of compiled kernels. `peers`:
+    /// where all ranks of `communicator` are threads of this process; without it they exchange through the host's
+    /// memory. `capturesGraphs`: whether decodes are written down and replayed. Throws `CUDAError`.
     package init(
         _ device: CUDADevice, operandType: DType, threads: Int? = nil, cache: KernelCache = KernelCache(),
         communicator: any Communicator = SoleCommunicator(), peers: PeerGroup? = nil, capturesGraphs: Bool = true
@@ -57,7 +57,7 @@ package final class CUDABackend: Backend {
         scratch = ScratchMemory(on: stream)
         batches = StagedBatches(scratch)
         arrivals = PinnedScratch(on: stream)
-        self.peers = try PeerExchange(peers, on: stream, communicator: communicator, by: staging)
+        self.peers = try PeerExchange(peers, on: stream, communicator: communicator)
     }
 
     /// A backend with operands of another type on the stream of `other`: each reads what the other has written, and

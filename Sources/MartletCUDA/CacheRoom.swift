@@ -1,5 +1,5 @@
-/// How much KV cache a GPU has room for (`--gpu-memory-utilization`), once weights, activations and working memory are in
-/// place.
+/// How much KV cache a GPU has room for (`--gpu-memory-utilization`), once weights, activations and working memory are
+/// in place.
 package struct CacheRoom: Sendable, Equatable {
     /// Of the device, in bytes, and what of it nobody holds now.
     package let total, free: Int

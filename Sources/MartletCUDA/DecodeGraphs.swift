@@ -1,5 +1,5 @@
-/// Steps of decodes that were written down, by shape. Everything that varies from step to step lies in staged memory (D13),
-/// so that a step of the same shape is the same work.
+/// Steps of decodes that were written down, by shape. Everything that varies from step to step lies in staged memory
+/// (D13), so that a step of the same shape is the same work.
 final class DecodeGraphs {
     struct Shape: Hashable {
         let rows: Int

@@ -1,8 +1,8 @@
 import CCUDA
 import MartletTensor
 
-/// Products of dense matrices by cuBLASLt, sums in f32, none of them shortened to TF32. What the library recommends for a
-/// shape is remembered.
+/// Products of dense matrices by cuBLASLt, sums in f32, none of them shortened to TF32. What the library recommends for
+/// a shape is remembered.
 final class DenseProducts {
     /// What the library may write to while it multiplies.
     private static let workspaceBytes = 32 << 20
@@ -41,8 +41,7 @@ final class DenseProducts {
     }
 
     deinit {
-        guard (try? stream.device.makeCurrent()) != nil else { return }
-        _ = stream.library.api.cuStreamSynchronize(stream.handle)
+        stream.settle()
         plans = [:]
         _ = stream.library.cublaslt.cublasLtMatmulDescDestroy(description)
         _ = stream.library.cublaslt.cublasLtDestroy(handle)

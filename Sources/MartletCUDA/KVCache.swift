@@ -1,4 +1,5 @@
 import CCUDA
+import MartletCPU
 import MartletTensor
 
 extension CUDABackend {
@@ -50,9 +51,7 @@ extension CUDABackend {
 
         /// Traps unless the cache has this layer of these heads.
         func check(heads: AttentionHeads, layer: Int) {
-            precondition(
-                heads.keyValueCount == self.heads.keyValueCount && heads.dimension == self.heads.dimension,
-                "a cache of other heads")
+            precondition(heads == self.heads, "a cache of other heads")
             precondition((0..<layers).contains(layer), "layer \(layer) of \(layers)")
         }
 
@@ -69,7 +68,9 @@ extension CUDABackend {
     package func makeKVCache(
         layers: Int, heads: AttentionHeads, blockCount: Int, blockSize: Int, dtype: DType
     ) throws -> KVCache {
-        try performThrowing {
+        let blockBytes = Self.cacheBlockBytes(layers: layers, heads: heads, blockSize: blockSize, dtype: dtype)
+        guard blockCount < Int.max / max(2 * blockBytes, 1) else { throw MemoryError(byteCount: .max) }
+        return try performThrowing {
             try KVCache(
                 layers: layers, heads: heads, blockCount: blockCount, blockSize: blockSize, dtype: dtype, on: stream)
         }

@@ -2,8 +2,8 @@ import CCUDA
 import MartletParallel
 import Synchronization
 
-/// Where ranks that are threads of this process, on GPUs that reach each other's memory or on one, show each other what
-/// they bring to a sum. One for the ranks that share layers.
+/// Where ranks that are threads of this process, on GPUs that reach each other's memory or on one, show each other
+/// what they bring to a sum. One for the ranks that share layers.
 package final class PeerGroup: Sendable {
     let size: Int
     private let places: Mutex<[PeerMailbox?]>
@@ -23,7 +23,7 @@ package final class PeerGroup: Sendable {
 }
 
 /// What one rank brings: two pieces of memory in turn, and when they are written and when it has read the others'.
-/// `@unchecked Sendable`: it does not change; streams are each used by its own rank, events made for others to wait for.
+/// `@unchecked Sendable`: it does not change; a stream is used by its own rank, events are for others to wait for.
 private final class PeerMailbox: @unchecked Sendable {
     let memory: DeviceBuffer
     let written, read: [DeviceEvent]
@@ -39,9 +39,9 @@ private final class PeerMailbox: @unchecked Sendable {
     func address(_ turn: Int) -> CUdeviceptr { memory.address + UInt64(turn * PeerExchange.pieceBytes) }
 }
 
-/// Sums over ranks by the devices themselves, in order of rank (D6): each shows its part, and reads all of them. The ranks
-/// meet once a sum, so that nobody waits for what was not yet begun; that a part may be overwritten follows from the
-/// meeting before.
+/// Sums over ranks by the devices themselves, in order of rank (D6): each shows its part, and reads all of them. The
+/// ranks meet once a sum, so that nobody waits for what was not yet begun; that a part may be overwritten follows from
+/// the meeting before.
 final class PeerExchange {
     fileprivate static let pieceBytes = 4 << 20
     /// Elements of a piece.
@@ -49,44 +49,53 @@ final class PeerExchange {
     /// Elements that a block of threads sums up.
     private static let blockCount = 1024
 
+    private let group: PeerGroup
     private let stream: DeviceStream
     private let communicator: any Communicator
     private let own: PeerMailbox
-    private let all: [PeerMailbox]
     /// Of every rank's pieces, [2, ranks].
     private let addresses: DeviceBuffer
+    /// In order of rank, empty where one does not reach another; nil until they have met.
+    private var all: [PeerMailbox]?
     private var turn = 0
 
-    /// nil, on every rank, unless all of them reach each other's memory. Every rank calls it at the same place.
-    init?(_ group: PeerGroup?, on stream: DeviceStream, communicator: any Communicator, by staging: Staging) throws {
+    /// nil where there is nobody to exchange with.
+    init?(_ group: PeerGroup?, on stream: DeviceStream, communicator: any Communicator) throws(CUDAError) {
         guard let group, communicator.size > 1 else { return nil }
         precondition(group.size == communicator.size, "a group of \(group.size) for \(communicator.size) ranks")
-        let own = try PeerMailbox(on: stream)
+        (self.group, self.stream, self.communicator) = (group, stream, communicator)
+        own = try PeerMailbox(on: stream)
+        addresses = try DeviceBuffer(2 * group.size * 8, for: .workspace, on: stream)
         group.show(own, rank: communicator.rank)
-        try communicator.barrier()
-        let shown = group.mailboxes
-        let reaches = try shown.map { try $0.allSatisfy { try stream.device.reaches($0.device) } } ?? false
-        guard try communicator.minimum(of: reaches ? 1 : 0) == 1, let all = shown else { return nil }
-        self.stream = stream
-        self.communicator = communicator
-        self.own = own
-        self.all = all
-        let words = [0, 1].flatMap { turn in all.map { $0.address(turn) } }
-        addresses = try DeviceBuffer(words.count * 8, for: .workspace, on: stream)
-        try staging.copy(words, to: addresses.address)
     }
 
     /// Others' memory is read no more when theirs may go.
     deinit { try? stream.synchronize() }
 
-    /// x = the sum of every rank's x, [count].
-    func sum(_ count: Int, at x: CUdeviceptr, by backend: CUDABackend) throws {
+    /// x = the sum of every rank's x, [count]. False, on every rank, where they do not reach each other's memory.
+    func sum(_ count: Int, at x: CUdeviceptr, by backend: CUDABackend) throws -> Bool {
+        let all = try self.all ?? meet(backend.staging)
+        guard !all.isEmpty else { return false }
         for first in stride(from: 0, to: count, by: Self.pieceCount) {
-            try sumPiece(min(Self.pieceCount, count - first), at: x + UInt64(first * 4), by: backend)
+            try sumPiece(min(Self.pieceCount, count - first), of: all, at: x + UInt64(first * 4), by: backend)
         }
+        return true
     }
 
-    private func sumPiece(_ count: Int, at x: CUdeviceptr, by backend: CUDABackend) throws {
+    /// Every rank calls it with its first sum.
+    private func meet(_ staging: Staging) throws -> [PeerMailbox] {
+        try communicator.barrier()
+        let shown = group.mailboxes ?? []
+        let reaches = try !shown.isEmpty && shown.allSatisfy { try stream.device.reaches($0.device) }
+        let all = try communicator.minimum(of: reaches ? 1 : 0) == 1 ? shown : []
+        try staging.copy([0, 1].flatMap { turn in all.map { $0.address(turn) } }, to: addresses.address)
+        self.all = all
+        return all
+    }
+
+    private func sumPiece(
+        _ count: Int, of all: [PeerMailbox], at x: CUdeviceptr, by backend: CUDABackend
+    ) throws {
         // The others have read what was here two sums ago: they recorded that before the last meeting.
         for peer in all where peer !== own { try stream.wait(for: peer.read[turn]) }
         try stream.copy(count * MemoryLayout<Float>.stride, from: x, to: own.address(turn))

@@ -1,5 +1,5 @@
-/// Memory of the host for what comes from the device, as large as it was ever needed. Whoever uses it waits for the stream
-/// before anybody else does.
+/// Memory of the host for what comes from the device, as large as it was ever needed. Whoever uses it waits for the
+/// stream before anybody else does.
 final class PinnedScratch {
     private let stream: DeviceStream
     private var memory: PinnedBuffer?

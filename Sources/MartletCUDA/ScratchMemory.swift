@@ -1,7 +1,7 @@
 import CCUDA
 
-/// Working memory of operations, each piece as large as it was ever needed. The stream is the order of its uses, so that
-/// every operation may have all of it.
+/// Working memory of operations, each piece as large as it was ever needed. The stream is the order of its uses, so
+/// that every operation may have all of it.
 final class ScratchMemory {
     /// Who needs it: what is in use at the same time.
     enum Use: Int, CaseIterable {

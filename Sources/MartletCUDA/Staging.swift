@@ -1,7 +1,7 @@
 import CCUDA
 
-/// The way of small data from the host to the device: pinned memory that is filled in a circle, and as much on the device
-/// for what is read once. In halves: a half is written again when the copies out of it are done.
+/// The way of small data from the host to the device: pinned memory that is filled in a circle, and as much on the
+/// device for what is read once. In halves: a half is written again when the copies out of it are done.
 final class Staging {
     private let stream: DeviceStream
     private let pinned: PinnedBuffer

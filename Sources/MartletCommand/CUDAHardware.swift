@@ -2,6 +2,7 @@ import MartletCUDA
 import MartletModels
 import MartletParallel
 import MartletTensor
+import Synchronization
 
 /// NVIDIA's GPUs: one for each rank, or several ranks on one where there are not so many.
 struct CUDAHardware: Hardware {
@@ -10,6 +11,8 @@ struct CUDAHardware: Hardware {
     let operandType: DType
     private let library: CUDALibrary
     private let deviceCount: Int
+    private let cache: KernelCache
+    private let peers: PeerGroups
 
     let sharesWeights = false
     let mapsWeights = false
@@ -23,8 +26,9 @@ struct CUDAHardware: Hardware {
         library = try Self.library(environment)
         let devices = try CUDADevices.visible(library)
         guard !devices.isEmpty else { throw CUDAError.noDevice }
-        let rankCount = options.parallel.rankCount
-        deviceCount = min(devices.count, rankCount)
+        deviceCount = min(devices.count, options.parallel.rankCount)
+        cache = KernelCache(environment: environment)
+        peers = PeerGroups(size: options.parallel.tensor)
     }
 
     /// What the system has, or the folders that MARTLET_CUDA_PATH names.
@@ -34,18 +38,22 @@ struct CUDAHardware: Hardware {
     }
 
     func backend(at place: RankPlace, communicator: any Communicator) throws -> CUDABackend {
-        try backend(seat: place.seat, threads: place.threads, communicator: communicator)
+        try backend(
+            seat: place.seat, threads: place.threads, communicator: communicator,
+            peers: place.copy.flatMap { peers.group(ofCopy: $0, stage: place.shard.stage) })
     }
 
     func soleBackend() throws -> CUDABackend {
-        try backend(seat: 0, threads: options.threads, communicator: SoleCommunicator())
+        try backend(seat: 0, threads: options.threads, communicator: SoleCommunicator(), peers: nil)
     }
 
     /// `threads`: of the host, which load.
-    private func backend(seat: Int, threads: Int?, communicator: any Communicator) throws -> CUDABackend {
+    private func backend(
+        seat: Int, threads: Int?, communicator: any Communicator, peers: PeerGroup?
+    ) throws -> CUDABackend {
         try CUDABackend(
-            CUDADevice(seat % deviceCount, of: library), operandType: operandType, threads: threads,
-            communicator: communicator, capturesGraphs: options.capturesGraphs)
+            CUDADevice(seat % deviceCount, of: library), operandType: operandType, threads: threads, cache: cache,
+            communicator: communicator, peers: peers, capturesGraphs: options.capturesGraphs)
     }
 
     /// In f16 the tower and its merger would overflow on some pictures: they compute in bf16, which takes no more.
@@ -63,9 +71,30 @@ struct CUDAHardware: Hardware {
         return free.min().map { $0 * deviceCount }
     }
 
-    /// All but the share that `--gpu-memory-utilization` leaves free.
+    /// What `--gpu-memory-utilization` leaves on the fullest GPU, for each of them.
     func cacheBytes(of bytes: Int) -> Int {
-        let total = (0..<deviceCount).compactMap { try? CUDADevice($0, of: library).memory().total }.max() ?? 0
-        return max(0, bytes - Int(Double(total * deviceCount) * (1 - options.deviceMemoryShare)))
+        let rooms = (0..<deviceCount).compactMap { ordinal in
+            try? CacheRoom(CUDADevice(ordinal, of: library), utilization: options.deviceMemoryShare).cacheBytes
+        }
+        return (rooms.min() ?? 0) * deviceCount
+    }
+}
+
+/// Who exchanges through the memory of GPUs: ranks of one stage of one copy of a model, threads of this process.
+private final class PeerGroups: Sendable {
+    private let size: Int
+    private let groups = Mutex<[[Int]: PeerGroup]>([:])
+
+    /// `size` of a group.
+    init(size: Int) { self.size = size }
+
+    /// nil where a rank has a stage to itself.
+    func group(ofCopy copy: Int, stage: Int) -> PeerGroup? {
+        guard size > 1 else { return nil }
+        return groups.withLock { groups in
+            let group = groups[[copy, stage]] ?? PeerGroup(size: size)
+            groups[[copy, stage]] = group
+            return group
+        }
     }
 }

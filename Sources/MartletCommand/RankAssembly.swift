@@ -159,14 +159,15 @@ struct RankAssembly<Machine: Hardware> {
     private func places(ofCopy copy: Int) -> [RankPlace] {
         let shards = layout.shards, count = layout.size.rankCount
         guard count > 1 else {
-            return [RankPlace(shard: shards[0], seat: 0, threads: options.threads, processors: [])]
+            return [RankPlace(shard: shards[0], seat: 0, copy: 0, threads: options.threads, processors: [])]
         }
         let threads = options.threads ?? ThreadPool.defaultThreadCount()
         let processors = ThreadAffinity.shares(of: ThreadAffinity.processors(), over: count)
         return shards.enumerated().map { index, shard in
             let rank = copy * shards.count + index
             let share = threads * (rank + 1) / count - threads * rank / count
-            return RankPlace(shard: shard, seat: rank, threads: max(1, share), processors: processors[rank])
+            return RankPlace(
+                shard: shard, seat: rank, copy: copy, threads: max(1, share), processors: processors[rank])
         }
     }
 }

@@ -23,11 +23,13 @@ import Testing
 
     /// A prompt, a chunk behind it, and decodes of several sequences, all of them in one step.
     @Test(arguments: shapes, DType.operands) func pagedAttention(_ shape: Shape, _ type: DType) throws {
-        for (role, cacheType) in [(ActivationRole.operand, type), (.exact, type), (.operand, .q8_0), (.operand, .bf16)] {
+        let kinds = [(ActivationRole.operand, type), (.exact, type), (.operand, .q8_0), (.operand, .bf16)]
+        for (role, cacheType) in kinds {
             try EmulatedGPUs.run { gpus in
                 let pair = try BackendPair(type, on: gpus)
                 let scene = try PagedScene(pair, heads: shape.heads, cacheType: cacheType, role: role)
-                let bound = max(type.bound, cacheType == .q8_0 ? 1e-4 : cacheType.bound, role == .exact ? 1e-5 : 0)
+                // A rounded key may fall to the next of 255 quants.
+                let bound = max(type.bound, cacheType == .q8_0 && type != .f32 ? 8e-3 : cacheType.bound)
                 try scene.step([(0, 40), (1, 1), (2, 19)], within: bound)
                 try scene.step([(2, 1), (0, 7), (1, 1), (3, 140)], within: bound)
                 try scene.step([(0, 1), (1, 1), (2, 1), (3, 1)], within: bound)

@@ -16,14 +16,14 @@ import Testing
         let source = MemoryWeightSource(tensor, plain)
         let table = try gpu.loadMatrix([MatrixSlice(tensor.info)], from: source, dtype: nil)
         let head = try gpu.loadMatrix([MatrixSlice(plain.info)], from: source, dtype: nil)
-        let norm = try gpu.loadVector([MatrixSlice(name: "p", rows: 0..<1, columns: 0..<32)], from: source)
+        let norm = try gpu.loadVector([MatrixSlice(name: "p", rows: 0..<1, columns: 0..<16)], from: source)
         let cache = try gpu.makeKVCache(layers: 1, heads: heads, blockCount: 2, blockSize: 16, dtype: .f16)
         let hidden = try gpu.makeActivation(rows: 40, width: 64)
         let fused = try gpu.makeActivation(rows: 40, width: heads.fusedWidth, role: .operand)
         let rotary = try gpu.makeActivation(rows: 40, width: 16)
         let attended = try gpu.makeActivation(rows: 40, width: heads.queryWidth, role: .operand)
         let logits = try gpu.makeActivation(rows: 40, width: 16)
-        let normed = try gpu.makeActivation(rows: 40, width: 32)
+        let normed = try gpu.makeActivation(rows: 1, width: 16)
         let rotation = RotaryConfiguration(
             pairing: .interleaved, inverseFrequency: (0..<8).map { 1 / Float($0 + 1) },
             axis: [Int](repeating: 0, count: 8))
@@ -44,7 +44,7 @@ import Testing
                     fused.rows(rows), heads: heads, cache: cache, layer: 0, batch: batch, into: attended.rows(rows))
                 gpu.linear(attended.rows(rows), head, bias: nil, into: logits.rows(rows))
             }
-            gpu.rmsNorm(logits.rows(0..<1), weight: norm, epsilon: 1e-5, into: normed.rows(0..<1).columns(0..<16))
+            gpu.rmsNorm(logits.rows(0..<1), weight: norm, epsilon: 1e-5, into: normed)
             var request = SampleRequest(vocabularyCount: 16)
             request.logprobCount = 2
             tokens += try gpu.sample(logits.rows(rows - 1..<rows), [request])
@@ -52,11 +52,11 @@ import Testing
         return tokens
     }
 
-    /// Functions whose failure somebody would see.
+    /// Functions whose failure somebody would see. A capture that cannot be ended is none: it would stay.
     static let functions = [
         "cuMemAlloc", "cuMemHostAlloc", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuStreamCreate",
         "cuStreamSynchronize", "cuEventCreate", "cuEventRecord", "cuEventSynchronize", "cuModuleLoadData",
-        "cuModuleGetFunction", "cuLaunchKernel", "cuStreamBeginCapture", "cuStreamEndCapture",
+        "cuModuleGetFunction", "cuLaunchKernel", "cuStreamBeginCapture",
         "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuDevicePrimaryCtxRetain", "nvrtcCreateProgram",
         "nvrtcCompileProgram", "nvrtcGetCUBIN", "cublasLtCreate", "cublasLtMatmulDescCreate",
         "cublasLtMatmulDescSetAttribute", "cublasLtMatrixLayoutCreate", "cublasLtMatmulPreferenceCreate",
@@ -71,7 +71,7 @@ import Testing
         }
         #expect(count > 0, "\(function) is not called")
         // Of the many alike a sample: the first, the last, and some between.
-        let calls = Set((1...max(count, 1)).filter { $0 <= 12 || $0 % 17 == 0 } + [max(count, 1)])
+        let calls = Set((1...max(count, 1)).filter { $0 <= 4 || $0 % 23 == 0 } + [max(count, 1)])
         for call in calls.sorted() {
             do {
                 try EmulatedGPUs.run { gpus in

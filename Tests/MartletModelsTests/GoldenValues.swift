@@ -86,8 +86,9 @@ struct GoldenValues {
     private func check(_ values: [Float], _ golden: Golden) {
         #expect(values.count == golden.count, "\(golden.name)")
         let sum = values.reduce(0.0) { $0 + Double($1) }, absolute = values.reduce(0.0) { $0 + abs(Double($1)) }
-        #expect(abs(sum - golden.sum) < Double(1e-5 * slack) * golden.absoluteSum, "\(golden.name): sum \(sum)")
-        #expect(abs(absolute - golden.absoluteSum) < Double(1e-5 * slack) * golden.absoluteSum, "\(golden.name): abssum \(absolute)")
+        let bound = Double(1e-5 * slack) * golden.absoluteSum
+        #expect(abs(sum - golden.sum) < bound, "\(golden.name): sum \(sum)")
+        #expect(abs(absolute - golden.absoluteSum) < bound, "\(golden.name): abssum \(absolute)")
         for (value, expected) in zip(values, golden.first) {
             #expect(abs(value - expected) < 2e-5 * slack, "\(golden.name): first \(values.prefix(4))")
         }

@@ -44,7 +44,7 @@ package enum CUDAError: Error, Equatable, CustomStringConvertible {
     /// Uncorrectable memory, an illegal address or instruction, a launch that timed out or failed, a bus or a device
     /// that is gone (cuda.h).
     private static let lasting: Set<Int> = [
-        46, 101, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 802, 911, 999,
+        46, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 802, 911, 999,
     ]
 }
 
@@ -79,7 +79,8 @@ package struct MemoryShortage: Error, Equatable, CustomStringConvertible {
 
     private var advice: String {
         switch purpose {
-        case .weights: "--quantization int8 halves 16-bit weights, --quantization int4 quarters them, more GPUs share them"
+        case .weights:
+            "--quantization int8 halves 16-bit weights, --quantization int4 quarters them, more GPUs share them"
         case .activations, .workspace:
             "a smaller --max-num-batched-tokens or --gpu-memory-utilization leaves more room"
         case .cache(let blockBytes): "\(free / max(blockBytes, 1)) blocks would fit"

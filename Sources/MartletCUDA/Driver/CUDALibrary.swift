@@ -13,8 +13,8 @@ package final class CUDALibrary: Sendable {
         cublaslt = table.cublaslt
     }
 
-    /// What the system has, or `folders`: where libraries lie, or site-packages into which NVIDIA's Python packages were
-    /// installed. Throws `CUDAError` that says what is missing and what brings it.
+    /// What the system has, or `folders`: where libraries lie, or site-packages into which NVIDIA's Python packages
+    /// were installed. Throws `CUDAError` that says what is missing and what brings it.
     package static func found(folders: [String] = []) throws(CUDAError) -> CUDALibrary {
         var table = martlet_cuda(), detail = [CChar](repeating: 0, count: 512)
         let names = folders.map { Array($0.utf8CString) }

@@ -25,8 +25,7 @@ final class DeviceBuffer {
     }
 
     deinit {
-        guard (try? stream.device.makeCurrent()) != nil else { return }
-        _ = stream.library.api.cuStreamSynchronize(stream.handle)
+        stream.settle()
         _ = stream.library.api.cuMemFree(address)
     }
 }

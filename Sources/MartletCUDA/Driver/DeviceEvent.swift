@@ -16,7 +16,7 @@ final class DeviceEvent {
     }
 
     deinit {
-        guard (try? stream.device.makeCurrent()) != nil else { return }
+        try? stream.device.makeCurrent()
         _ = stream.library.api.cuEventDestroy(handle)
     }
 

@@ -32,8 +32,7 @@ final class DeviceGraph {
     }
 
     deinit {
-        guard (try? stream.device.makeCurrent()) != nil else { return }
-        _ = stream.library.api.cuStreamSynchronize(stream.handle)
+        stream.settle()
         _ = stream.library.api.cuGraphExecDestroy(executable)
     }
 

@@ -19,14 +19,20 @@ package final class DeviceStream {
     }
 
     deinit {
-        guard (try? device.makeCurrent()) != nil else { return }
-        _ = library.api.cuStreamSynchronize(handle)
+        settle()
         _ = library.api.cuStreamDestroy(handle)
     }
 
     /// Returns when everything put here is done.
     func synchronize() throws(CUDAError) {
         try library.check(library.api.cuStreamSynchronize(handle), "cuStreamSynchronize")
+    }
+
+    /// Before something that the stream's work may use is given back: whatever fails here fails for others, too, who
+    /// can say so.
+    func settle() {
+        try? device.makeCurrent()
+        try? synchronize()
     }
 
     /// What follows waits for what was put before `event`, on whatever stream.

@@ -17,8 +17,7 @@ final class PinnedBuffer {
     }
 
     deinit {
-        guard (try? stream.device.makeCurrent()) != nil else { return }
-        _ = stream.library.api.cuStreamSynchronize(stream.handle)
+        stream.settle()
         _ = stream.library.api.cuMemFreeHost(start)
     }
 }

@@ -12,8 +12,8 @@ package struct KernelCache: Sendable {
     /// `directory`: nil = nothing is kept.
     package init(directory: String? = nil) { self.directory = directory }
 
-    /// In the user's folder for such things; nothing is kept where there is none. `environment`: XDG_CACHE_HOME and HOME
-    /// are read.
+    /// In the user's folder for such things; nothing is kept where there is none. `environment`: XDG_CACHE_HOME and
+    /// HOME are read.
     package init(environment: [String: String]) {
         let caches = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
         directory = (caches ?? environment["HOME"].map { $0 + "/.cache" }).map { $0 + "/martlet/kernels" }

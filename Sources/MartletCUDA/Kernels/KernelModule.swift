@@ -16,7 +16,7 @@ final class KernelModule {
     }
 
     deinit {
-        guard (try? device.makeCurrent()) != nil else { return }
+        try? device.makeCurrent()
         _ = device.library.api.cuModuleUnload(handle)
     }
 

@@ -43,7 +43,7 @@ struct KernelName: Hashable {
 
     /// As the device knows it.
     var text: String {
-        let isCached = [.rotateAndStore, .attentionPlain].contains(stem)
+        let isCached = [.rotateAndStore, .attention, .attentionPlain].contains(stem)
         let second = types.1.map { isCached && $0.isQuantized ? "i8" : "\($0)" }
         let pieces = [stem.rawValue, types.0.map { "\($0)" }, second, sizes.0.map { "\($0)" }, sizes.1.map { "\($0)" }]
         return pieces.compactMap { $0 }.joined(separator: "_")

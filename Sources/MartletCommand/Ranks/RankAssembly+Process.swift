@@ -126,7 +126,7 @@ extension RankAssembly {
     private func place(in process: RankProcess) -> RankPlace {
         RankPlace(
             shard: layout.shard(ofRank: process.rank),
-            seat: process.neighbours.firstIndex(of: process.rank) ?? 0,
+            seat: process.neighbours.firstIndex(of: process.rank) ?? 0, copy: nil,
             threads: process.seats.threadCount(
                 of: process.rank, asked: options.threads, quota: ThreadPool.defaultThreadCount()),
             processors: process.seats.processors(of: process.rank))

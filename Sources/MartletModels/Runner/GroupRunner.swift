@@ -1,6 +1,7 @@
 import MartletCore
 import MartletEngine
 import MartletParallel
+import MartletTensor
 
 /// All ranks of a copy of the model, as its engine sees them: the lead rank runs on the engine's thread, and the others
 /// are told the same plans and when to collect them. A group of one is the ordinary case; the lead rank of a copy in
@@ -45,14 +46,14 @@ package final class GroupRunner: ModelRunner {
         for follower in followers { try follower.put(order) }
     }
 
-    /// What fails on one rank alone leaves the ranks out of step, for good.
+    /// What fails on one rank alone leaves the ranks out of step, for good; so does a lost device a rank by itself.
     private func together<Result>(_ body: () throws -> Result) throws -> Result {
         do {
             return try body()
         } catch let error as RunnerError where error.isCommon {
             throw error
         } catch {
-            guard !followers.isEmpty else { throw error }
+            guard !followers.isEmpty || error is DeviceLost else { throw error }
             communicator.breakUp("\(error)")
             // The engine is being stopped, whichever rank noticed first: that is no loss.
             if progress.isCancelled { throw CancellationError() }

@@ -9,8 +9,10 @@ import Testing
 @testable import MartletModels
 
 /// The tiny model, or another, over ranks that are threads of this process.
-struct RankedModel: Sendable {
+struct RankedModel<B: Backend & SendableMetatype>: Sendable {
     let model: TinyModel
+    /// What a rank computes on, with the ranks of its stage.
+    let makeBackend: @Sendable (Shard, any Communicator) throws -> B
     let layout: ParallelLayout
     let loadedBytes = LoadedBytes()
     let trace: PipelineTrace
@@ -19,9 +21,10 @@ struct RankedModel: Sendable {
 
     init(
         _ model: TinyModel, tensor: Int = 1, pipeline: Int = 1, layerPartition: [Int]? = nil,
-        towerMode: TowerMode = .weights
+        towerMode: TowerMode = .weights, on makeBackend: @escaping @Sendable (Shard, any Communicator) throws -> B
     ) throws {
         self.model = model
+        self.makeBackend = makeBackend
         let tensors = model.configuration.tensors(of: model.source)
         layout = try ParallelLayout(
             model.configuration, tensors: tensors,
@@ -38,7 +41,7 @@ struct RankedModel: Sendable {
     }
 
     /// The model of rank `rank`, on a backend of its own. `lead`: the progress of rank 0.
-    func part(_ rank: Int, of group: LocalGroup, lead: StepProgress? = nil) throws -> (TinyModel, CPUBackend) {
+    func part(_ rank: Int, of group: LocalGroup, lead: StepProgress? = nil) throws -> (TinyModel, B) {
         let communicator = group.communicator(ofRank: rank)
         let shard = layout.shard(ofRank: rank)
         var part = model
@@ -46,13 +49,12 @@ struct RankedModel: Sendable {
         part.ranks = group
         part.progress = StepProgress(of: lead, trace: shard.tensorRank == 0 ? trace : nil, stage: shard.stage)
         part.loaded = { loadedBytes.add($0, rank: rank) }
-        let backend = try CPUBackend(threads: 1, communicator: communicator.subgroup(Array(shard.stageRanks)))
-        return (part, backend)
+        return (part, try makeBackend(shard, communicator.subgroup(Array(shard.stageRanks))))
     }
 
     /// Runs `body` on every rank; gives what the first rank of the last stage returns. The others' errors reach rank 0
     /// as `CommunicatorError`.
-    func run<Result: Sendable>(_ body: @escaping @Sendable (TinyModel, CPUBackend) throws -> Result) throws -> Result {
+    func run<Result: Sendable>(_ body: @escaping @Sendable (TinyModel, B) throws -> Result) throws -> Result {
         let group = group, results = Mutex<[Int: Result]>([:])
         let runRank = { @Sendable (rank: Int) in
             let (part, backend) = try self.part(rank, of: group)
@@ -115,6 +117,17 @@ struct RankedModel: Sendable {
             defer { group.cancelAll() }
             return try await body(engine)
         }
+    }
+}
+
+extension RankedModel where B == CPUBackend {
+    init(
+        _ model: TinyModel, tensor: Int = 1, pipeline: Int = 1, layerPartition: [Int]? = nil,
+        towerMode: TowerMode = .weights
+    ) throws {
+        try self.init(
+            model, tensor: tensor, pipeline: pipeline, layerPartition: layerPartition, towerMode: towerMode
+        ) { try CPUBackend(threads: 1, communicator: $1) }
     }
 }
 

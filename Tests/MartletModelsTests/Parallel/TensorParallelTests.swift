@@ -53,7 +53,7 @@ import Testing
 
     /// Over two ranks, and where the model's three heads don't allow it over three; in the first of the tower's modes
     /// that suits it.
-    private func ranked(_ model: TinyModel) throws -> RankedModel {
+    private func ranked(_ model: TinyModel) throws -> RankedModel<CPUBackend> {
         let tensor = model.configuration.decoder.heads.queryCount % 2 == 0 ? 2 : 3
         do {
             return try RankedModel(model, tensor: tensor)

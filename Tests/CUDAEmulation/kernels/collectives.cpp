@@ -1,0 +1,1 @@
+#include "../../../Sources/CCUDA/kernels/collectives.cu"

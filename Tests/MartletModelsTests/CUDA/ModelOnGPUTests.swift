@@ -1,0 +1,102 @@
+import MartletCUDA
+import MartletCore
+import MartletEngine
+import MartletTensor
+import MartletTestSupport
+import Testing
+
+@testable import MartletModels
+
+/// The whole model on an emulated GPU.
+@Suite struct ModelOnGPUTests {
+    /// The golden numbers of MODEL.md 7.2: in f32 as near as the CPU's, in 16 bits as these allow.
+    @Test(arguments: [(DType.f32, Float(1)), (.f16, 500), (.bf16, 4000)])
+    func goldenValues(_ operandType: DType, _ slack: Float) throws {
+        try EmulatedGPUs.run { gpus in
+            let golden = GoldenValues(slack: slack, cacheType: operandType)
+            try golden.checkIntermediates(on: gpus.backend(operandType))
+            try golden.checkTextOnly(on: gpus.backend(operandType))
+        }
+    }
+
+    private func serve<Result: Sendable>(
+        _ gpus: EmulatedGPUs, _ operandType: DType = .f32, capturesGraphs: Bool = true, blockCount: Int = 64,
+        _ body: @Sendable (any GenerationEngine) async throws -> Result
+    ) async throws -> Result {
+        let ranked = try RankedModel(TinyModel()) { _, communicator in
+            try CUDABackend(
+                gpus.device(), operandType: operandType, threads: 1, communicator: communicator,
+                capturesGraphs: capturesGraphs)
+        }
+        return try await ranked.serve(maxBatchedTokens: 64, blockCount: blockCount, body)
+    }
+
+    /// Pictures and text at once, in chunks: the CPU's tokens, with graphs and without.
+    @Test(arguments: [true, false]) func sameTokensAsTheCPU(_ capturesGraphs: Bool) async throws {
+        let requests = [.greedy(try TinyModel.prompt()), .greedy(Prompt(tokens: TinyModel.textTokens))]
+            as [GenerationRequest]
+        let expected = try await RankedModel(TinyModel()).serve { try await $0.completeTogether(requests) }
+        #expect(expected[0][0].tokens.map(\.token) == [130, 262, 130, 262, 130, 262, 289, 173])
+        try await EmulatedGPUs.run { gpus in
+            let found = try await serve(gpus, capturesGraphs: capturesGraphs) { engine in
+                try await engine.completeTogether(requests)
+            }
+            for (one, other) in zip(found, expected) { expectNear(one[0], other[0], "graphs: \(capturesGraphs)") }
+            #expect((gpus.callCount(of: "cuGraphLaunch") > 0) == capturesGraphs)
+        }
+    }
+
+    /// Decodes of five sequences of different lengths, filled up to eight rows: none sees its company.
+    @Test func paddedDecodesAreOnesOwn() async throws {
+        var drawing = try RequestDrawing(seed: 5)
+        let requests = (0..<5).map { _ in drawing.next(outputTokens: 6) }
+        try await EmulatedGPUs.run { gpus in
+            let together = try await serve(gpus) { try await $0.completeTogether(requests) }
+            for (request, outcome) in zip(requests, together) {
+                let alone = try await serve(gpus, capturesGraphs: false) { try await $0.complete(request) }
+                expectNear(outcome[0], alone[0], "company")
+            }
+        }
+    }
+
+    /// A step that fails takes its requests with it and nothing else: every block comes back, the next one is served.
+    @Test(arguments: ["cuLaunchKernel", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cublasLtMatmul"])
+    func aFailedStepLeavesNothingBehind(_ function: String) async throws {
+        try await EmulatedGPUs.run { gpus in
+            try await serve(gpus) { engine in
+                let request = GenerationRequest.greedy(Prompt(tokens: TinyModel.textTokens), maxTokens: 3)
+                let sound = try await engine.complete(request)[0]
+                #expect(sound.reason == .length)
+                for call in [1, 7, 23] {
+                    gpus.plant(function, call: call, error: 1)
+                    let failed = try await engine.complete(request)[0]
+                    #expect(failed.reason == .error || function == "cublasLtMatmul" || call > 7, "call \(call)")
+                    var after = try await engine.complete(request)[0]
+                    if after.reason == .error { after = try await engine.complete(request)[0] }
+                    #expect(after.tokens == sound.tokens)
+                }
+                let statistics = await engine.statistics()
+                #expect(statistics.usedBlockCount == 0 && statistics.integrityFailures == 0)
+            }
+        }
+    }
+
+    /// A GPU that is lost in mid-stream ends every stream with an error, and the engine says why.
+    @Test func aLostDeviceEndsTheEngine() async throws {
+        try await EmulatedGPUs.run { gpus in
+            try await serve(gpus) { engine in
+                let request = GenerationRequest.greedy(Prompt(tokens: TinyModel.textTokens), maxTokens: 400)
+                var tokens = 0
+                for await event in try await engine.submit(request).events {
+                    if case .tokens(_, let some) = event {
+                        tokens += some.count
+                        if tokens == 3 { gpus.lose(after: 5) }
+                    }
+                    if case .finished(_, let reason, _, _) = event { #expect(reason == .error) }
+                }
+                guard case .dead(let reason) = engine.health() else { return #expect(Bool(false), "alive") }
+                #expect(reason.hasPrefix("The GPU is lost: "), "\(reason)")
+            }
+        }
+    }
+}
