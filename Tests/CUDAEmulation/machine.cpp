@@ -78,14 +78,18 @@ void machine::end_context(device &device) {
     device.context.retained = 0;
 }
 
+void machine::lose(device &device, CUresult error) {
+    if (device.context.lost == CUDA_SUCCESS) device.context.lost = error;
+    has_lost = true;
+}
+
 void machine::end() {
-    bool is_lost = false;
     for (const auto &device : devices) {
-        is_lost = is_lost || device->context.lost != CUDA_SUCCESS;
         if (device->context.retained && device->context.lost == CUDA_SUCCESS) complain("never released: a context");
         end_context(*device);
     }
-    if (is_lost) return;
+    // What belongs to a lost context could not be given back.
+    if (has_lost) return;
     const std::pair<const char *, size_t> counts[] = {
         {"never freed: pinned memory", pinned.count()},
         {"never destroyed: an NVRTC program", programs.count()},

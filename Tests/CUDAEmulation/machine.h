@@ -72,7 +72,8 @@ class machine {
     bool work_anywhere();
     CUresult finish(CUstream stream);
 
-    void lose(device &device, CUresult error) { if (device.context.lost == CUDA_SUCCESS) device.context.lost = error; }
+    /// The first loss of a context stays.
+    void lose(device &device, CUresult error);
     /// Ends what was made in a context, and complains of it.
     void end_context(device &device);
     /// Ends everything.
@@ -92,7 +93,7 @@ class machine {
     std::condition_variable_any changed;
     std::vector<std::unique_ptr<device>> devices;
     guarded_memory pinned{size_t(1) << 35};
-    bool is_initialized = false;
+    bool is_initialized = false, has_lost = false;
 
     handles<CUstream_st> streams;
     handles<CUevent_st> events;

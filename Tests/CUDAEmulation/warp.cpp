@@ -11,7 +11,7 @@ struct shuffled_lane {
 };
 
 u64 shuffle(u64 value, u32 source) {
-    shuffled_lane own{value, is_flawed(weak_spot::shuffle) ? source ^ 1 : source, 0};
+    shuffled_lane own{value, is_flawed(weak_spot::shuffle) ? here().thread.x & 31 : source, 0};
     meet("shuffle", &own, [](void *const brought[32]) {
         auto lanes = reinterpret_cast<shuffled_lane *const *>(brought);
         for (int lane = 0; lane < 32; lane++) lanes[lane]->result = lanes[lanes[lane]->source]->value;

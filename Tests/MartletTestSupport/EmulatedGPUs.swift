@@ -90,6 +90,19 @@ package final class EmulatedGPUs: @unchecked Sendable {
         precondition(martlet_emulation_plant(emulation, function, UInt64(call), Int32(error)) != 0, "no \(function)")
     }
 
+    /// Call number `call` of `function` from now on returns success and does nothing.
+    package func forget(_ function: String, call: Int) {
+        precondition(martlet_emulation_forget(emulation, function, UInt64(call)) != 0, "no \(function)")
+    }
+
+    /// Kernels whose names begin with `kernel` have this flaw from now on; what `number` counts depends on it.
+    package func spoil(_ kernel: String, _ flaw: martlet_emulation_flaw, _ number: Int = 0) {
+        martlet_emulation_break(emulation, kernel, flaw, Int32(number))
+    }
+
+    /// How often a flaw had its effect.
+    package var flawCount: Int { Int(martlet_emulation_flaw_count(emulation)) }
+
     /// The device is lost after `calls` more calls.
     package func lose(_ device: Int = 0, after calls: Int) {
         martlet_emulation_lose(emulation, Int32(device), UInt64(calls), CUDA_ERROR_LAUNCH_FAILED)

@@ -70,8 +70,8 @@ struct parameter_of<N, void (*)(First, Rest...)> : parameter_of<N - 1, void (*)(
 #define MARTLET_A23 MARTLET_A22, p22
 #define MARTLET_A24 MARTLET_A23, p23
 
-/// In place of KERNEL's `threads`: so many, of `blocks` blocks that a multiprocessor holds at once. The compiler gives a
-/// thread the registers that this leaves, neither more nor, to hold yet more blocks, fewer.
+/// In place of KERNEL's `threads`: so many, of `blocks` blocks that a multiprocessor holds at once. The compiler gives
+/// a thread the registers that this leaves, neither more nor, to hold yet more blocks, fewer.
 #define RESIDENT(threads, blocks) threads, blocks
 
 /// The launchable `name` of a body; see device.cuh. In a namespace, so that body and kernel may share a name.

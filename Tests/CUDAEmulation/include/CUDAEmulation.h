@@ -63,7 +63,7 @@ typedef enum {
     MARTLET_FLAW_WARP_BARRIER,
     /// Wait number `number` of a thread for its background copies does not wait.
     MARTLET_FLAW_COPY_WAIT,
-    /// Shuffle number `number` of a thread takes the neighbour's value.
+    /// Shuffle number `number` of a thread brings it its own value.
     MARTLET_FLAW_SHUFFLE,
     /// Load number `number` of matrices takes each row for the next.
     MARTLET_FLAW_MATRIX_ROW,
