@@ -92,6 +92,9 @@ static const char sampling_cu[] = {
 static const char selection_cuh[] = {
 #embed "kernels/selection.cuh"
     , 0};
+static const char silu_cuh[] = {
+#embed "kernels/silu.cuh"
+    , 0};
 static const char softmax_cuh[] = {
 #embed "kernels/softmax.cuh"
     , 0};
@@ -139,6 +142,7 @@ static const martlet_cuda_source sources[] = {
     {"rows.cu", rows_cu},
     {"sampling.cu", sampling_cu},
     {"selection.cuh", selection_cuh},
+    {"silu.cuh", silu_cuh},
     {"softmax.cuh", softmax_cuh},
     {"streamed_attention.cuh", streamed_attention_cuh},
     {"tile_source.cuh", tile_source_cuh},

@@ -37,6 +37,28 @@ extension CUDABackend {
         }
     }
 
+    /// Of few rows in one kernel, which never writes the gates; of more by `linear` and `siluMultiply`.
+    package func gatedLinear(
+        _ x: Activation<Storage>, _ weight: Matrix, through gateUp: Activation<Storage>, into y: Activation<Storage>
+    ) {
+        precondition(2 * y.width == weight.rows && x.width == weight.columns && x.rows == y.rows, "gatedLinear: shapes")
+        let isFew = x.rows <= 8 && weight.columns % 8 == 0 && x.hasWholeVectors
+        guard isFew, operandType != .f32, x.dtype == operandType, y.dtype == operandType,
+            let segment = weight.segments.first, segment.rows.count == weight.rows,
+            segment.dtype.isQuantized || segment.dtype == operandType
+        else {
+            linear(x, weight, bias: nil, into: gateUp)
+            return siluMultiply(gateUp, into: y)
+        }
+        perform {
+            try launch(
+                KernelName(.multiplyGated, segment.dtype, operandType),
+                grid: ((x.rows + 7) / 8, (y.width + 15) / 16, 1), threads: 256, weight.address(segment),
+                Int32(y.width), Int32(weight.columns), x.address, x.kernelStride, Int32(x.rows), y.address,
+                y.kernelStride)
+        }
+    }
+
     /// Rows of operands in memory.
     struct Operand {
         let address: CUdeviceptr

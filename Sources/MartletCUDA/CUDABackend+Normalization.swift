@@ -26,6 +26,23 @@ extension CUDABackend {
         }
     }
 
+    package func addBranch(
+        _ y: Activation<Storage>, norm: Vector?, to x: Activation<Storage>, next: Vector, epsilon: Float,
+        into z: Activation<Storage>
+    ) {
+        precondition(x.rows == y.rows && x.width == y.width, "addBranch: shapes disagree")
+        precondition(x.rows == z.rows && x.width == z.width, "addBranch: shapes disagree")
+        precondition(norm.map { $0.count == x.width } ?? true, "addBranch: a norm of another width")
+        precondition(next.count == x.width, "addBranch: a norm of another width")
+        precondition(x.dtype == .f32 && y.dtype == .f32, "addBranch: sums are f32")
+        perform {
+            try launch(
+                KernelName(.addBranch, z.dtype), grid: (x.rows, 1, 1), threads: 256, y.address, y.kernelStride,
+                norm?.address ?? 0, x.address, x.kernelStride, next.address, epsilon, z.address, z.kernelStride,
+                x.kernelWidth)
+        }
+    }
+
     package func layerNorm(
         _ x: Activation<Storage>, weight: Vector, bias: Vector, epsilon: Float, into y: Activation<Storage>
     ) {

@@ -59,6 +59,11 @@ package protocol Backend: AnyObject {
     func rmsNorm(_ x: Activation<Storage>, weight: Vector, epsilon: Float, into y: Activation<Storage>)
     /// x += rmsNorm(y), in place: GLM's sandwich norm.
     func addRMSNorm(_ y: Activation<Storage>, weight: Vector, epsilon: Float, to x: Activation<Storage>)
+    /// x += rmsNorm(y, norm), or x += y where `norm` is nil, in place; then z = rmsNorm(x, next): what stands between
+    /// two blocks of a layer. The bits are those of the operations apart.
+    func addBranch(
+        _ y: Activation<Storage>, norm: Vector?, to x: Activation<Storage>, next: Vector, epsilon: Float,
+        into z: Activation<Storage>)
     /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias. y may be x.
     func layerNorm(_ x: Activation<Storage>, weight: Vector, bias: Vector, epsilon: Float, into y: Activation<Storage>)
     /// y[:, i] = silu(x[:, i]) * x[:, n + i]; x: [rows, 2n] gate then up, y: [rows, n].
@@ -70,6 +75,11 @@ package protocol Backend: AnyObject {
 
     /// y = x W^T + bias; x: [rows, inputs], y: [rows, outputs].
     func linear(_ x: Activation<Storage>, _ weight: Matrix, bias: Vector?, into y: Activation<Storage>)
+
+    /// y = silu(gate) * up with [gate | up] = x W^T; weight: [2n, inputs] gate then up, y: [rows, n]. `gateUp`: [rows,
+    /// 2n], to hold them; its contents are undefined afterwards.
+    func gatedLinear(
+        _ x: Activation<Storage>, _ weight: Matrix, through gateUp: Activation<Storage>, into y: Activation<Storage>)
 
     // MARK: Attention
 
@@ -135,5 +145,35 @@ extension Backend {
         _ batch: AttentionBatch, cache: KVCache, room: Int, _ body: (AttentionBatch) throws -> Void
     ) throws {
         try body(batch)
+    }
+}
+
+extension Backend {
+    /// For hardware on which one start more costs nothing.
+    package func addBranch(
+        _ y: Activation<Storage>, norm: Vector?, to x: Activation<Storage>, next: Vector, epsilon: Float,
+        into z: Activation<Storage>
+    ) {
+        addBranch(y, norm: norm, epsilon: epsilon, to: x)
+        rmsNorm(x, weight: next, epsilon: epsilon, into: z)
+    }
+
+    /// For hardware on which one start more costs nothing.
+    package func gatedLinear(
+        _ x: Activation<Storage>, _ weight: Matrix, through gateUp: Activation<Storage>, into y: Activation<Storage>
+    ) {
+        linear(x, weight, bias: nil, into: gateUp)
+        siluMultiply(gateUp, into: y)
+    }
+
+    /// x += rmsNorm(y, norm), or x += y where `norm` is nil, in place.
+    package func addBranch(
+        _ y: Activation<Storage>, norm: Vector?, epsilon: Float, to x: Activation<Storage>
+    ) {
+        if let norm {
+            addRMSNorm(y, weight: norm, epsilon: epsilon, to: x)
+        } else {
+            add(y, to: x)
+        }
     }
 }

@@ -25,6 +25,14 @@ def options():
     return re.findall(r'"([^"]+)"', listed.group(1))
 
 
+def check_sources():
+    """That the program carries every file of kernels/."""
+    carried = (ROOT / "Sources/CCUDA/sources.c").read_text()
+    missing = [path.name for path in sorted(KERNELS.iterdir()) if f'"kernels/{path.name}"' not in carried]
+    if missing:
+        raise CompilerError(f"Sources/CCUDA/sources.c does not embed {', '.join(missing)}.")
+
+
 def find_library():
     """libnvrtc in the folder that MARTLET_NVRTC names, else in the PyPI package of this Python."""
     named = os.environ.get("MARTLET_NVRTC")
@@ -69,8 +77,8 @@ def text_of(program, name):
 
 
 def compile_file(name, architecture):
-    """Compiles kernels/`name` as the backend does. Gives the compiler's log, with ptxas' figures of every kernel; throws
-    CompilerError where it does not compile."""
+    """Compiles kernels/`name` as the backend does. Gives the compiler's log, in which ptxas tells of every kernel.
+    Raises CompilerError where it does not compile."""
     paths = [*sorted(KERNELS.glob("*.cuh")), *sorted(INCLUDES.glob("*.h"))]
     headers = {path.name: path.read_text() for path in paths}
     program = ctypes.c_void_p()

@@ -81,6 +81,7 @@ def main():
     parser.add_argument("--record", action="store_true", help="write what is found as the recorded figures")
     arguments = parser.parse_args()
     try:
+        compiler.check_sources()
         figures = compile_all()
     except compiler.CompilerError as error:
         raise SystemExit(error)

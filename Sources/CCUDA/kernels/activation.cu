@@ -1,6 +1,6 @@
 // Activation functions and sums, element by element: thread i of a row has column i; grid [ceil(width / 256), rows].
 // The arithmetic is the CPU's, in f32; only what is stored in T is rounded to it.
-#include "device.cuh"
+#include "silu.cuh"
 
 /// This thread's column.
 DEVICE i32 column() { return i32(blockIdx.x * blockDim.x + threadIdx.x); }
@@ -10,9 +10,7 @@ template <class T> DEVICE void silu_multiply(const T *x, i32 x_stride, T *y, i32
     const i32 i = column();
     if (i >= width) return;
     x += i64(blockIdx.y) * x_stride;
-    const float gate = widen(x[i]);
-    y[i64(blockIdx.y) * y_stride + i] =
-        narrow<T>(gate / (1.0f + exponential(-gate)) * widen(x[i64(width) + i]));
+    y[i64(blockIdx.y) * y_stride + i] = narrow<T>(silu(widen(x[i])) * widen(x[i64(width) + i]));
 }
 
 /// Exact (erf) GELU in place, rounded once from double; x: [rows, width].

@@ -37,6 +37,22 @@ DEVICE void add_rms_norm(
     for (i32 i = i32(threadIdx.x); i < width; i += i32(blockDim.x)) x[i] = x[i] + y[i] * inverse * weight[i];
 }
 
+/// x += rms_norm(y), or x += y where `branch_weight` is null, then z = rms_norm(x): what stands between two blocks of a
+/// layer, with one start. A thread keeps to its own elements, so that all bits are those of the kernels apart.
+template <class T>
+DEVICE void add_branch(
+    const float *y, i32 y_stride, const float *branch_weight, float *x, i32 x_stride, const float *weight,
+    float epsilon, T *z, i32 z_stride, i32 width) {
+    if (branch_weight) {
+        add_rms_norm(y, y_stride, branch_weight, epsilon, x, x_stride, width);
+    } else {
+        for (i32 i = i32(threadIdx.x); i < width; i += i32(blockDim.x)) {
+            x[i64(blockIdx.x) * x_stride + i] += y[i64(blockIdx.x) * y_stride + i];
+        }
+    }
+    rms_norm<T>(x, x_stride, weight, epsilon, z, z_stride, width);
+}
+
 /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias; [rows, width], grid [rows]. y may be x.
 template <class T>
 DEVICE void layer_norm(
@@ -58,6 +74,9 @@ KERNEL(rms_norm_f32, 256, 7, rms_norm<float>)
 KERNEL(rms_norm_f16, 256, 7, rms_norm<f16>)
 KERNEL(rms_norm_bf16, 256, 7, rms_norm<bf16>)
 KERNEL(add_rms_norm, 256, 7, add_rms_norm)
+KERNEL(add_branch_f32, 256, 10, add_branch<float>)
+KERNEL(add_branch_f16, 256, 10, add_branch<f16>)
+KERNEL(add_branch_bf16, 256, 10, add_branch<bf16>)
 KERNEL(layer_norm_f32, 256, 8, layer_norm<float>)
 KERNEL(layer_norm_f16, 256, 8, layer_norm<f16>)
 KERNEL(layer_norm_bf16, 256, 8, layer_norm<bf16>)

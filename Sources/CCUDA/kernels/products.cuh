@@ -12,6 +12,7 @@
 #define MARTLET_PRODUCTS_CUH
 
 #include "fragments.cuh"
+#include "silu.cuh"
 
 constexpr i32 product_warps = 8;
 
@@ -104,6 +105,40 @@ DEVICE void add_strip(
     }
 }
 
+/// Each warp's part of the sums of M times 16 outputs and N times 8 rows, into its place among `parts`; outputs[i]: the
+/// row of w that this lane reads of each 8, x[n]: its row of each 8. All threads see `parts` afterwards.
+template <class F, class T, i32 M, i32 N>
+DEVICE void sum_strips(
+    const planes<F> &w, const i32 outputs[2 * M], const T *const x[N], float (*parts)[M * N * 4][32]) {
+    // Strips that are read before the first is used.
+    constexpr i32 depth = N > 1 || strip<F>::depth < M ? 1 : strip<F>::depth / M;
+    float sums[M][N][4] = {};
+    for (i32 index = warp(); index * strip_columns < w.columns; index += product_warps * depth) {
+        strip<F> strips[depth][M][2];
+#pragma unroll
+        for (i32 d = 0; d < depth; d++) {
+#pragma unroll
+            for (i32 i = 0; i < 2 * M; i++) strips[d][i / 2][i % 2].load(w, outputs[i], index + product_warps * d);
+        }
+#pragma unroll
+        for (i32 d = 0; d < depth; d++) {
+            const i32 first_column = (index + product_warps * d) * strip_columns;
+            add_strip<F, T, M, N>(sums, strips[d], x, first_column, w.columns);
+        }
+    }
+#pragma unroll
+    for (i32 i = 0; i < M * N * 4; i++) parts[warp()][i][lane()] = sums[i / (4 * N)][i / 4 % N][i % 4];
+    sync_block();
+}
+
+/// Sum `i` of this lane's.
+template <i32 COUNT> DEVICE float joined(const float (*parts)[COUNT][32], i32 i) {
+    float sum = 0;
+#pragma unroll
+    for (i32 part = 0; part < product_warps; part++) sum += parts[part][i][lane()];
+    return sum;
+}
+
 /// y = x W^T + bias for R rows a block; w: [outputs, columns] of format F, x: [rows, columns], y: [rows, outputs] of T
 /// or f32. columns, x_stride: multiples of 8; x: at a multiple of 16 bytes. Grid
 /// [rows / R, outputs / 16 (R > 16: / 32)], rounded up: neighbours share weights.
@@ -112,44 +147,43 @@ DEVICE void multiply(
     const void *w, i32 outputs, i32 columns, const T *x, i32 x_stride, i32 rows, const float *bias, void *y,
     i32 y_stride, i32 y_is_operand) {
     constexpr i32 N = R / 8, M = R > 16 ? 2 : 1;
-    // Strips that are read before the first is used.
-    constexpr i32 depth = M == 1 ? strip<F>::depth : 1;
-    const planes<F> weights(w, outputs, columns);
+    SHARED(float, parts, [product_warps][M * N * 4][32]);
     const i32 first_output = i32(blockIdx.y) * 16 * M, first_row = i32(blockIdx.x) * R;
-    // Past the last row any activations will do: their sums are not stored.
+    // Past the last output and row any will do: their sums are not stored.
     const T *sources[N];
+    i32 own[2 * M];
 #pragma unroll
     for (i32 n = 0; n < N; n++) sources[n] = x + i64(min(first_row + 8 * n + lane() / 4, rows - 1)) * x_stride;
-    float sums[M][N][4] = {};
-    for (i32 index = warp(); index * strip_columns < columns; index += product_warps * depth) {
-        strip<F> strips[depth][M][2];
 #pragma unroll
-        for (i32 d = 0; d < depth; d++) {
-#pragma unroll
-            for (i32 i = 0; i < 2 * M; i++) {
-                const i32 output = min(first_output + 8 * i + lane() / 4, outputs - 1);
-                strips[d][i / 2][i % 2].load(weights, output, index + product_warps * d);
-            }
-        }
-#pragma unroll
-        for (i32 d = 0; d < depth; d++) {
-            const i32 first_column = (index + product_warps * d) * strip_columns;
-            add_strip<F, T, M, N>(sums, strips[d], sources, first_column, columns);
-        }
-    }
-    SHARED(float, parts, [product_warps][M * N * 4][32]);
-#pragma unroll
-    for (i32 i = 0; i < M * N * 4; i++) parts[warp()][i][lane()] = sums[i / (4 * N)][i / 4 % N][i % 4];
-    sync_block();
+    for (i32 i = 0; i < 2 * M; i++) own[i] = min(first_output + 8 * i + lane() / 4, outputs - 1);
+    sum_strips<F, T, M, N>(planes<F>(w, outputs, columns), own, sources, parts);
     for (i32 i = warp(); i < M * N * 4; i += product_warps) {
         const i32 output = first_output + 16 * (i / (4 * N)) + 8 * (i % 4 / 2) + lane() / 4;
         const i32 row = first_row + 8 * (i / 4 % N) + 2 * (lane() % 4) + i % 2;
-        float sum = 0;
-#pragma unroll
-        for (i32 part = 0; part < product_warps; part++) sum += parts[part][i][lane()];
         if (output < outputs && row < rows) {
+            const float sum = joined<M * N * 4>(parts, i);
             store_output<T>(y, i64(row) * y_stride + output, sum, bias, output, y_is_operand);
         }
+    }
+}
+
+/// y = silu(gate) * up with [gate | up] = x W^T, eight rows a block; w: [2 * outputs, columns] gate then up, y: [rows,
+/// outputs]; the rest as `multiply`, and bits as its sums'. Grid [rows / 8, outputs / 16], rounded up.
+template <class F, class T>
+DEVICE void multiply_gated(
+    const void *w, i32 outputs, i32 columns, const T *x, i32 x_stride, i32 rows, T *y, i32 y_stride) {
+    SHARED(float, parts, [product_warps][8][32]);
+    const i32 first_output = i32(blockIdx.y) * 16, first_row = i32(blockIdx.x) * 8;
+    const T *const source[1] = {x + i64(min(first_row + lane() / 4, rows - 1)) * x_stride};
+    const i32 gate = min(first_output + lane() / 4, outputs - 1), next = min(gate + 8, outputs - 1);
+    const i32 own[4] = {gate, next, outputs + gate, outputs + next};
+    sum_strips<F, T, 2, 1>(planes<F>(w, 2 * outputs, columns), own, source, parts);
+    if (warp() >= 4) return;
+    const i32 output = first_output + 8 * (warp() / 2) + lane() / 4;
+    const i32 row = first_row + 2 * (lane() % 4) + warp() % 2;
+    if (output < outputs && row < rows) {
+        const float sum = joined<8>(parts, warp()), up = joined<8>(parts, warp() + 4);
+        y[i64(row) * y_stride + output] = narrow<T>(silu(sum) * up);
     }
 }
 
@@ -207,7 +241,8 @@ template <class F, class T> DEVICE void dequantize(const void *w, i32 outputs, i
 #define DEQUANTIZATION(F, T) KERNEL(dequantize_##F##_##T, 256, 5, dequantize<F, T>)
 #define PRODUCTS(F, T)                                                                       \
     KERNEL(multiply_##F##_##T##_8, RESIDENT(256, strip<F>::resident), 10, multiply<F, T, 8>) \
-    KERNEL(multiply_##F##_##T##_32, 256, 10, multiply<F, T, 32>)
+    KERNEL(multiply_##F##_##T##_32, 256, 10, multiply<F, T, 32>)                             \
+    KERNEL(multiply_gated_##F##_##T, RESIDENT(256, 2), 8, multiply_gated<F, T>)
 #define QUANTIZED_PRODUCTS(F) \
     PRODUCTS(F, f16)          \
     PRODUCTS(F, bf16)         \

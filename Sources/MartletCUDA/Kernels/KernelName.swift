@@ -4,13 +4,13 @@ import MartletTensor
 struct KernelName: Hashable {
     /// What it does; `rawValue` begins its name.
     enum Stem: String, CaseIterable {
-        case rmsNorm = "rms_norm", addRMSNorm = "add_rms_norm", layerNorm = "layer_norm"
+        case rmsNorm = "rms_norm", addRMSNorm = "add_rms_norm", addBranch = "add_branch", layerNorm = "layer_norm"
         case siluMultiply = "silu_multiply", gelu, add, addBias = "add_bias"
         case narrow, widen
         case embed, copyRows = "copy_rows"
         case rotaryTable = "rotary_table", rotate, rotateAndStore = "rotate_and_store"
         case extractPatches = "extract_patches", addPositions = "add_positions"
-        case multiply, multiplyPlain = "multiply_plain", dequantize
+        case multiply, multiplyGated = "multiply_gated", multiplyPlain = "multiply_plain", dequantize
         case attention, attentionPlain = "attention_plain", attentionCombine = "attention_combine"
         case fullAttention = "full_attention", fullAttentionPlain = "full_attention_plain"
         case sample

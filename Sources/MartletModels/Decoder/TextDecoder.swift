@@ -80,22 +80,28 @@ package final class TextDecoder<B: Backend> {
         backend.rotaryTable(configuration.rotary, positions: positions, into: rotary.rows(0..<batch.rowCount))
         try backend.layers(batch, cache: cache, room: maxRows) { batch in
             let count = batch.rowCount
+            if let first = weights.layers.first {
+                let rows = 0..<count
+                backend.rmsNorm(
+                    hidden.rows(rows), weight: first.inputNorm, epsilon: configuration.normEpsilon,
+                    into: normed.rows(rows))
+            }
             for (index, layer) in weights.layers.enumerated() {
                 try attend(layer, index: index, batch: batch, cache: cache)
                 for start in stride(from: 0, to: count, by: stripRows) {
-                    try feedForward(layer, rows: start..<min(start + stripRows, count))
+                    try feedForward(index, rows: start..<min(start + stripRows, count))
                 }
                 try layerDone(index)
             }
         }
     }
 
+    /// From the rows as `normed` has them to the residual stream, and `normed` for what follows.
     private func attend(_ layer: DecoderLayer<B>, index: Int, batch: AttentionBatch, cache: B.KVCache) throws {
         let rows = 0..<batch.rowCount
         let x = hidden.rows(rows), n = normed.rows(rows), y = branch.rows(rows)
         let qkv = fused.rows(rows), a = attended.rows(rows)
         let heads = weights.shard.heads
-        backend.rmsNorm(x, weight: layer.inputNorm, epsilon: configuration.normEpsilon, into: n)
         backend.linear(n, layer.queryKeyValue, bias: layer.queryKeyValueBias, into: qkv)
         backend.rotateAndStore(
             qkv, heads: heads, table: rotary.rows(rows), pairing: configuration.rotary.pairing, cache: cache,
@@ -103,25 +109,24 @@ package final class TextDecoder<B: Backend> {
         backend.attention(qkv, heads: heads, cache: cache, layer: index, batch: batch, into: a)
         backend.linear(a, layer.output, bias: nil, into: y)
         try backend.allReduce(y)
-        addBranch(y, norm: layer.postAttentionNorm, to: x)
+        backend.addBranch(
+            y, norm: layer.postAttentionNorm, to: x, next: layer.feedForwardNorm, epsilon: configuration.normEpsilon,
+            into: n)
     }
 
-    private func feedForward(_ layer: DecoderLayer<B>, rows: Range<Int>) throws {
+    private func feedForward(_ index: Int, rows: Range<Int>) throws {
+        let layer = weights.layers[index]
         let x = hidden.rows(rows), n = normed.rows(rows), y = branch.rows(rows)
         let strip = 0..<rows.count
-        backend.rmsNorm(x, weight: layer.feedForwardNorm, epsilon: configuration.normEpsilon, into: n)
-        backend.linear(n, layer.gateUp, bias: nil, into: gateUp.rows(strip))
-        backend.siluMultiply(gateUp.rows(strip), into: inner.rows(strip))
+        backend.gatedLinear(n, layer.gateUp, through: gateUp.rows(strip), into: inner.rows(strip))
         backend.linear(inner.rows(strip), layer.down, bias: nil, into: y)
         try backend.allReduce(y)
-        addBranch(y, norm: layer.postFeedForwardNorm, to: x)
-    }
-
-    private func addBranch(_ y: Activation<B.Storage>, norm: B.Vector?, to x: Activation<B.Storage>) {
-        if let norm {
-            backend.addRMSNorm(y, weight: norm, epsilon: configuration.normEpsilon, to: x)
+        let norm = layer.postFeedForwardNorm, epsilon = configuration.normEpsilon
+        if index + 1 < weights.layers.count {
+            let next = weights.layers[index + 1].inputNorm
+            backend.addBranch(y, norm: norm, to: x, next: next, epsilon: epsilon, into: n)
         } else {
-            backend.add(y, to: x)
+            backend.addBranch(y, norm: norm, epsilon: epsilon, to: x)
         }
     }
 

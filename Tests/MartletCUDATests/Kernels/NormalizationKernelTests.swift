@@ -63,6 +63,41 @@ import Testing
         }
     }
 
+    /// The bits of the two kernels that it stands for, with and without a norm of the branch.
+    @Test(arguments: DType.operands, [true, false]) func addBranch(_ dtype: DType, _ isNormed: Bool) throws {
+        try EmulatedGPUs.run { gpus in
+            let gpu = try gpus.backend(.f32)
+            for (rows, width) in Self.shapes {
+                let y = try StoredRows.random(.f32, rows: rows, width: width, stride: width + 2, scale: 4)
+                let x = try StoredRows.random(.f32, rows: rows, width: width, stride: width + 1, seed: 3)
+                let z = try StoredRows(dtype, rows: rows, width: width, stride: width + 3)
+                let weights = try (2..<4).map {
+                    try StoredRows.random(.f32, rows: 1, width: width, stride: width, seed: UInt64($0)).on(gpu)
+                }
+                let branch = try y.on(gpu), sum = try x.on(gpu), normed = try z.on(gpu)
+                try gpu.launch(
+                    KernelName(.addBranch, dtype), grid: (rows, 1, 1), threads: 256, branch.address, Int32(y.stride),
+                    isNormed ? weights[0].address : 0, sum.address, Int32(x.stride), weights[1].address, Self.epsilon,
+                    normed.address, Int32(z.stride), Int32(width))
+                let sumApart = try x.on(gpu), normedApart = try z.on(gpu)
+                if isNormed {
+                    try gpu.launch(
+                        KernelName(.addRMSNorm), grid: (rows, 1, 1), threads: 256, branch.address, Int32(y.stride),
+                        weights[0].address, Self.epsilon, sumApart.address, Int32(x.stride), Int32(width))
+                } else {
+                    try gpu.launch(
+                        KernelName(.add), grid: ((width + 255) / 256, rows, 1), threads: 256, branch.address,
+                        Int32(y.stride), sumApart.address, Int32(x.stride), Int32(width))
+                }
+                try gpu.launch(
+                    KernelName(.rmsNorm, dtype), grid: (rows, 1, 1), threads: 256, sumApart.address, Int32(x.stride),
+                    weights[1].address, Self.epsilon, normedApart.address, Int32(z.stride), Int32(width))
+                #expect(try sum.read() == sumApart.read(), "[\(rows), \(width)]")
+                #expect(try normed.read() == normedApart.read(), "[\(rows), \(width)]")
+            }
+        }
+    }
+
     @Test(arguments: DType.operands) func layerNorm(_ dtype: DType) throws {
         try EmulatedGPUs.run { gpus in
             let gpu = try gpus.backend(.f32), table = try ScalarKernels.table

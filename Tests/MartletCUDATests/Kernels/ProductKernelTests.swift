@@ -109,6 +109,32 @@ import Testing
         }
     }
 
+    /// The gates and ups of `multiply`, to the bit, and the CPU's SiLU.
+    @Test(arguments: [DType.f16, .bf16], DType.allCases.filter { $0 != .f32 })
+    func gated(_ type: DType, _ dtype: DType) throws {
+        guard dtype.isQuantized || dtype == type else { return }
+        try EmulatedGPUs.run { gpus in
+            let gpu = try gpus.backend(.f32), scalar = try ScalarKernels.table
+            for (outputs, columns) in Self.shapes(dtype, grain: 8) {
+                let weight = try Weight(dtype, rows: 2 * outputs, columns: columns, on: gpu)
+                let x = try StoredRows.random(type, rows: 11, width: columns, stride: columns + 8)
+                let gateUp = try StoredRows(.f32, rows: 11, width: 2 * outputs, stride: 2 * outputs)
+                let name = KernelName(.multiply, dtype, type, sizes: (8, nil))
+                let sums = try gateUp.values(
+                    of: multiply(name, weight, x, bias: nil, into: gateUp, tile: (8, 16), on: gpu))
+                var truth = [Float](repeating: 0, count: 11 * outputs)
+                scalar.silu_multiply(sums, 2 * outputs, &truth, outputs, 11, outputs)
+                let y = try StoredRows(type, rows: 11, width: outputs, stride: outputs + 3)
+                let input = try x.on(gpu), output = try y.on(gpu)
+                try gpu.launch(
+                    KernelName(.multiplyGated, dtype, type), grid: (2, (outputs + 15) / 16, 1), threads: 256,
+                    weight.memory.address, Int32(outputs), Int32(columns), input.address, Int32(x.stride), Int32(11),
+                    output.address, Int32(y.stride))
+                #expect(try output.read() == y.with(truth).bytes, "[\(outputs), \(columns)]")
+            }
+        }
+    }
+
     @Test(arguments: DType.operands, DType.allCases) func anyShape(_ type: DType, _ dtype: DType) throws {
         guard dtype.isQuantized || dtype == type || type == .f32 else { return }
         try EmulatedGPUs.run { gpus in
