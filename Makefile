@@ -1,6 +1,6 @@
 # Martlet's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test unit e2e ranks ranks-check deploy-check deploy count neon nvrtc verify-main verify-parallel \
+.PHONY: help setup build test unit e2e ranks ranks-check deploy-check deploy count neon nvrtc verify-main verify-parallel verify-cuda \
 	verify-demo bench-peers bench-growth bench-speculation bench-agent docs
 
 help: ## this list
@@ -56,6 +56,10 @@ verify-parallel: setup ## all that must be shown of parallel inference, with fig
 	swift build --build-tests
 	swift build -c release --product martlet
 	@Tools/verify/parallel.sh
+
+verify-cuda: setup ## all that must be shown of the CUDA backend: emulated, compiled for every GPU, and run where there is one
+	swift build --build-tests
+	@Tools/verify/cuda.sh
 
 verify-demo: build ## that the demo model sees: 500 held-out screens and more, asked over HTTP, with figures
 	@MARTLET_BINARY="$$(swift build -c release --show-bin-path)/martlet" Tools/verify/demo.sh

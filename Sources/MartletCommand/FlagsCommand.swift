@@ -56,8 +56,8 @@ enum FlagTable {
         | `OMPI_COMM_WORLD_SIZE`, `OMPI_COMM_WORLD_RANK`, `PMIX_RANK`, `PMI_RANK`, `PMI_SIZE`, `SLURM_STEP_NUM_TASKS`, \
         `SLURM_NTASKS` | what mpirun or srun has started |
         | `CUDA_VISIBLE_DEVICES` | GPUs that may be used; the log says why one can't |
-        | `MARTLET_CUDA_PATH` | Folders, with `:` between them, where NVIDIA's libraries lie if not where the system looks: \
-        of an installation, or a site-packages with `nvidia-cuda-nvrtc-cu12` and `nvidia-cublas-cu12` |
+        | `MARTLET_CUDA_PATH` | Folders, with `:` between them, where NVIDIA's libraries lie if not where the system \
+        looks: of an installation, or a site-packages with `nvidia-cuda-nvrtc-cu12` and `nvidia-cublas-cu12` |
         | `NO_COLOR` | no colours on a terminal |
 
         """

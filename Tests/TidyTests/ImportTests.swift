@@ -23,7 +23,8 @@ import Testing
         ],
         "MartletCommand": [
             "MartletServer", "MartletEngine", "MartletModels", "MartletCUDA", "MartletCPU", "MartletParallel",
-            "MartletText", "MartletVision", "MartletTensor", "MartletCore", "ArgumentParser", "Logging", "ServiceLifecycle",
+            "MartletText", "MartletVision", "MartletTensor", "MartletCore", "ArgumentParser", "Logging",
+            "ServiceLifecycle",
         ],
         "martlet": ["MartletCommand"],
     ]
