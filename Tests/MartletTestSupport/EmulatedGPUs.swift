@@ -50,11 +50,23 @@ package final class EmulatedGPUs: @unchecked Sendable {
         do {
             result = try await body(gpus)
         } catch {
+            try await gpus.awaitRelease()
             try gpus.close(after: error)
             throw error
         }
+        try await gpus.awaitRelease()
         try gpus.close(after: nil)
         return result
+    }
+
+    /// An engine's thread gives up what it holds a moment after the engine has ended.
+    private func awaitRelease() async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while callCount(of: "cuDevicePrimaryCtxRetain") != callCount(of: "cuDevicePrimaryCtxRelease"),
+            ContinuousClock.now < deadline
+        {
+            try await Task.sleep(for: .milliseconds(5))
+        }
     }
 
     private static func open(

@@ -70,7 +70,8 @@ import Testing
                 for call in [1, 7, 23] {
                     gpus.plant(function, call: call, error: 1)
                     let failed = try await engine.complete(request)[0]
-                    #expect(failed.reason == .error || function == "cublasLtMatmul" || call > 7, "call \(call)")
+                    // Later calls may be another request's.
+                    #expect(failed.reason == .error || call > 1, "\(function), call \(call)")
                     var after = try await engine.complete(request)[0]
                     if after.reason == .error { after = try await engine.complete(request)[0] }
                     #expect(after.tokens == sound.tokens)
