@@ -2,6 +2,7 @@
 
 #include <csetjmp>
 #include <csignal>
+#include <memory>
 #include <mutex>
 
 #include "device.cuh"
@@ -50,10 +51,36 @@ struct block_state {
     bool may_fault;
 };
 
-static block_state &state() {
-    static thread_local block_state state{};
-    return state;
-}
+/// NULL where no launch runs on this thread of the host.
+static thread_local block_state *running_block;
+
+static block_state &state() { return *running_block; }
+
+/// What a launch runs in, lent for its time: stacks and their guard pages are too many mappings for every thread to have
+/// its own.
+class lent_block {
+  public:
+    lent_block() {
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (idle.empty()) idle.push_back(std::make_unique<block_state>());
+        block = std::move(idle.back());
+        idle.pop_back();
+        running_block = block.get();
+    }
+    ~lent_block() {
+        running_block = nullptr;
+        const std::lock_guard<std::mutex> lock(mutex);
+        idle.push_back(std::move(block));
+    }
+    lent_block(const lent_block &) = delete;
+
+  private:
+    static std::mutex mutex;
+    static std::vector<std::unique_ptr<block_state>> idle;
+    std::unique_ptr<block_state> block;
+};
+std::mutex lent_block::mutex;
+std::vector<std::unique_ptr<block_state>> lent_block::idle;
 
 __thread const place *current_place;
 
@@ -239,8 +266,7 @@ static struct sigaction before_us[2];
 
 /// An address that is no memory ends the launch, if one runs on this thread; else whoever was asked before us decides.
 static void on_fault(int signal, siginfo_t *, void *) {
-    block_state &block = state();
-    if (block.may_fault) siglongjmp(block.fault, 1);
+    if (running_block && running_block->may_fault) siglongjmp(running_block->fault, 1);
     sigaction(signal, &before_us[signal == SIGBUS], nullptr);
 }
 
@@ -257,7 +283,6 @@ static void watch_faults() {
 }
 
 std::string run(const launch &launch) {
-    block_state &block = state();
     if (!launch.kernel) return "no kernel has this name";
     const std::string name = std::string(launch.kernel->name) + ": ";
     if (launch.threads == 0 || launch.threads > launch.kernel->most_threads) {
@@ -265,6 +290,8 @@ std::string run(const launch &launch) {
                std::to_string(launch.kernel->most_threads);
     }
     watch_faults();
+    const lent_block lent;
+    block_state &block = state();
     block.launch = launch;
     block.error.clear();
     if (sigsetjmp(block.fault, 1) == 0) {

@@ -51,7 +51,9 @@ continuation stacks::start(size_t index, void (*entry)()) {
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (mapped == MAP_FAILED) abort();
         memory = static_cast<char *>(mapped);
-        for (size_t each = 0; each < most; each++) mprotect(memory + each * (size + guard), guard, PROT_NONE);
+        for (size_t each = 0; each < most; each++) {
+            if (mprotect(memory + each * (size + guard), guard, PROT_NONE) != 0) abort();
+        }
     }
     uintptr_t *top = reinterpret_cast<uintptr_t *>(memory + (index + 1) * (size + guard));
     // As after a call: the stack is off by a word from a multiple of 16 on x86-64, and on one on aarch64.

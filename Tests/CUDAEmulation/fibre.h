@@ -11,7 +11,7 @@ using continuation = void *;
 /// Goes on at `to`; comes back when something switches to what `from` then holds.
 extern "C" void martlet_fibre_switch(continuation *from, continuation to);
 
-/// Stacks of one size side by side, each with a guard page below it; kept while the thread lives.
+/// Stacks of one size side by side, each with a guard page below it.
 class stacks {
   public:
     stacks() = default;

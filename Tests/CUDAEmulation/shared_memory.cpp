@@ -17,7 +17,7 @@ void shared_memory::begin(size_t size, size_t limit) {
                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (mapped == MAP_FAILED) abort();
         memory = static_cast<char *>(mapped);
-        mprotect(end(), guard, PROT_NONE);
+        if (mprotect(end(), guard, PROT_NONE) != 0) abort();
         protect(0);
     }
     if (size > dynamic_most) abort();
@@ -33,8 +33,8 @@ void shared_memory::protect(size_t size) {
     given = size;
     dynamic_size = (size + 15) / 16 * 16;
     const size_t open = (dynamic_size + page - 1) / page * page;
-    mprotect(end() - dynamic_most, dynamic_most - open, PROT_NONE);
-    mprotect(end() - open, open, PROT_READ | PROT_WRITE);
+    const bool is_closed = mprotect(end() - dynamic_most, dynamic_most - open, PROT_NONE) == 0;
+    if (!is_closed || mprotect(end() - open, open, PROT_READ | PROT_WRITE) != 0) abort();
 }
 
 void *shared_memory::place(const void *tag, size_t size, size_t alignment) {
