@@ -61,7 +61,7 @@ given port || defaults+=(--port 8000)
 given max-model-len || defaults+=(--max-model-len 4096)
 
 # Devices. Tensor parallel = the number of GPUs that CUDA_VISIBLE_DEVICES names, else 1.
-has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q "^GPU"; }
+has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep "^GPU" >/dev/null; }
 visible="${CUDA_VISIBLE_DEVICES:-}"
 if [ -n "$visible" ] && [ "$visible" != "-1" ] && ! has_gpu; then
     # The server's log says why GPUs are not used. Sizes that were meant for them would end the start.
