@@ -1,5 +1,6 @@
 // Attention of the decoder over its paged cache. The truth is attention.c among the CPU's kernels. On tensor cores what
-// is multiplied is T, weights are rounded to it after they are summed, and sums are f32.
+// is multiplied is T, weights are rounded to it after they are summed, and sums are f32: an output is within two
+// roundings to T of the greatest magnitude among the values, of bytes expanded in shared memory within three.
 #include "paged_attention.cuh"
 
 /// A cache of T. MOST: queries of a tile, 16, 64 or 128.

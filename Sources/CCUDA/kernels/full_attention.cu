@@ -1,5 +1,9 @@
 // Attention of the vision tower: every patch of an image attends to all of them. The truth is attention.c among the
-// CPU's kernels; what is multiplied here was rounded to T, the weights too, and sums are f32.
+// CPU's kernels; what is multiplied here was rounded to T, the weights too, and sums are f32 (the bound: attention.cu).
+//
+// A warp's 32 queries of 128 dimensions stay in registers, all 255 of them; two blocks a multiprocessor. For 32
+// positions it issues 128 products of 16 x 8 x 16, 32 loads of matrices and about 450 other instructions, of which 36
+// are exponentials: on an A100 1024 clocks of tensor cores beside 610 of issue, for two warps a scheduler.
 #include "cache_rows.cuh"
 #include "plain_attention.cuh"
 #include "tiled_attention.cuh"

@@ -43,10 +43,10 @@ struct PagedKernelScene {
         var generator = SeededGenerator(seed: seed)
         let rowCount = sequences.reduce(0) { $0 + $1.count }
         queries = operand.rounded(generator.floats(rowCount * heads.query * heads.dimension, in: -2...2))
-        let isBytes = cache == .i8
+        let isBytes = cache == .i8, magnitude: Float = isBytes ? 127 : 2
         func stored(_ sequence: Rows) -> [Float] {
             let count = (sequence.start + sequence.count) * heads.keyValue * heads.dimension
-            return cache.rounded(generator.floats(count, in: -(isBytes ? 127 : 2)...(isBytes ? 127 : 2)))
+            return cache.rounded(generator.floats(count, in: -magnitude...magnitude))
         }
         func scales(_ sequence: Rows) -> [Float] {
             generator.floats((sequence.start + sequence.count) * heads.keyValue, in: -0.007...0.007)
