@@ -56,7 +56,7 @@ static thread_local block_state *running_block;
 
 static block_state &state() { return *running_block; }
 
-/// What a launch runs in, lent for its time: stacks and their guard pages are too many mappings for every thread to have
+/// What a launch runs in, lent for its time: stacks and their guard pages are too many mappings for each thread to have
 /// its own.
 class lent_block {
   public:
