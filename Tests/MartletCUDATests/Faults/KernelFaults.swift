@@ -35,6 +35,11 @@ enum KernelFaults {
         },
     ]
 
+    /// The work of all of them with nothing wrong: nothing may be caught.
+    static let controls = [norms, gates, rows, products, attention, fullAttention, choices].map { work in
+        PlantedFault("none") { try isCaught({ _ in }, by: work) }
+    }
+
     /// A fault of every kernel whose name begins so.
     private static func spoiled(
         _ kernel: String, _ flaw: martlet_emulation_flaw, _ number: Int = 0,

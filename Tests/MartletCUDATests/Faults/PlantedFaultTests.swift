@@ -9,4 +9,9 @@ import Testing
         print("planted \(faults.count) faults, caught \(faults.count - missed.count)")
         #expect(missed == [])
     }
+
+    /// Else the count above would say nothing.
+    @Test func nothingIsCaughtWhereNothingIsWrong() throws {
+        for control in KernelFaults.controls { #expect(try !control.isCaught()) }
+    }
 }
