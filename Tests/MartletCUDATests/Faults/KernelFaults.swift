@@ -36,8 +36,15 @@ enum KernelFaults {
     ]
 
     /// The work of all of them with nothing wrong: nothing may be caught.
-    static let controls = [norms, gates, rows, products, attention, fullAttention, choices].map { work in
-        PlantedFault("none") { try isCaught({ _ in }, by: work) }
+    static let controls = [
+        sound("norms", norms), sound("gates", gates), sound("rows", rows), sound("products", products),
+        sound("attention", attention), sound("full attention", fullAttention), sound("choices", choices),
+    ]
+
+    private static func sound(
+        _ name: String, _ work: @escaping @Sendable (BackendPair) throws -> Void
+    ) -> PlantedFault {
+        PlantedFault("none in \(name)") { try isCaught({ _ in }, by: work) }
     }
 
     /// A fault of every kernel whose name begins so.
