@@ -9,7 +9,12 @@ extension ServeSettings {
     /// do.
     mutating func settle(environment: [String: String]) throws {
         try settle(visibleDevices: environment["CUDA_VISIBLE_DEVICES"]) {
-            try CUDADevices.visible(CUDAHardware.library(environment)).count { $0.isSupported }
+            let devices = try CUDADevices.visible(CUDAHardware.library(environment))
+            let count = devices.count { $0.isSupported }
+            if count == 0, let old = devices.first {
+                throw CUDAError.deviceTooOld(name: old.name, major: old.major, minor: old.minor)
+            }
+            return count
         }
     }
 
@@ -21,7 +26,7 @@ extension ServeSettings {
             do {
                 if try gpuCount() > 0 { model.device = .cuda }
             } catch {
-                remark(visibleDevices, "\(error)")
+                remark(visibleDevices, error)
             }
         case .cuda:
             guard try gpuCount() > 0 else { throw CUDAError.noDevice }
@@ -30,12 +35,17 @@ extension ServeSettings {
         if model.device == .cuda { try preferGPU() } else { remarkCPU() }
     }
 
-    private mutating func remark(_ visibleDevices: String?, _ reason: String) {
-        guard let visibleDevices, !visibleDevices.isEmpty, visibleDevices != "-1" else { return }
-        let count = visibleDevices.split(separator: ",").count
-        remarks.append(
-            "CUDA_VISIBLE_DEVICES names \(count) GPU\(count == 1 ? "" : "s"), which can't be used: \(reason)."
-                + " It runs on the CPU.")
+    /// A machine without a driver is nothing to remark, unless GPUs are named.
+    private mutating func remark(_ visibleDevices: String?, _ error: any Error) {
+        let isNamed = visibleDevices.map { !$0.isEmpty && $0 != "-1" } ?? false
+        if case CUDAError.noDriver = error, !isNamed { return }
+        guard visibleDevices != "-1" else { return }
+        let names = (visibleDevices ?? "").split(separator: ",")
+        let what =
+            isNamed
+            ? "CUDA_VISIBLE_DEVICES names \(names.count) GPU\(names.count == 1 ? "" : "s"), which can't be used"
+            : "No GPU is used"
+        remarks.append("\(what): \(error). It runs on the CPU.")
     }
 
     private func isGiven(_ name: String) -> Bool { given.contains { $0.name == name } }

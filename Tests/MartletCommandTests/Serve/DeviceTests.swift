@@ -40,6 +40,9 @@ import Testing
                 "CUDA_VISIBLE_DEVICES names 2 GPUs, which can't be used: \(Self.missing). It runs on the CPU."
             ])
         #expect(try settled(visible: "-1") { throw Self.missing }.remarks.isEmpty)
+        // A driver without what it takes to use it is somebody's mistake.
+        let old = CUDAError.deviceTooOld(name: "a card", major: 7, minor: 5)
+        #expect(try settled { throw old }.remarks == ["No GPU is used: \(old). It runs on the CPU."])
     }
 
     @Test func aGPUThatIsAskedForMustBeThere() {
