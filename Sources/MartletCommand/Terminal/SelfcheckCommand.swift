@@ -32,7 +32,8 @@ struct SelfcheckCommand: AsyncParsableCommand {
         do {
             try await LocalModel.run(settings) { local in
                 print(Checklist.line(.passed, "files", Self.summary(local)))
-                var checklist = Checklist(local: local, tokenCount: tokens)
+                var checklist = Checklist(
+                    local: local, tokenCount: tokens, isExact: settings.model.device == .cpu)
                 await checklist.run { print($0) }
                 failures = checklist.failureCount
             }
