@@ -1,30 +1,11 @@
 #!/usr/bin/env bash
-# Prints the Python that has the packages of a suite's requirements.txt, after installing them if need be: outside the
-# checkout, one set for each list of versions. clients.sh [FOLDER OF Tests]; EndToEnd unless told otherwise.
+# Prints the Python that has the packages of a suite's requirements.txt, after installing them if need be.
+# clients.sh [FOLDER OF Tests]; EndToEnd unless told otherwise.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 suite="${1:-EndToEnd}"
-cd "$(dirname "$0")/../$suite"
 case $suite in
-EndToEnd) name=e2e lists=(requirements.txt) ;;
+EndToEnd) exec ../Tools/venv.sh e2e "the clients" EndToEnd/requirements.txt ;;
 # The versions of EndToEnd are everybody's.
-*) name=${suite,,} lists=(requirements.txt ../EndToEnd/requirements.txt) ;;
+*) exec ../Tools/venv.sh "${suite,,}" "the clients" "$suite/requirements.txt" EndToEnd/requirements.txt ;;
 esac
-list="$(cat "${lists[@]}" | sha256sum | cut -c1-12)"
-venv="${XDG_CACHE_HOME:-$HOME/.cache}/martlet/$name-venv"
-if [ "$(cat "$venv/.list" 2>/dev/null || true)" != "$list" ]; then
-    rm -rf "$venv"
-    if ! python3 -c 'import ensurepip' 2>/dev/null; then
-        sudo=""
-        [ "$(id -u)" -eq 0 ] || sudo=sudo
-        echo "Installing python3 and python3-venv" >&2
-        $sudo apt-get update -qq >&2
-        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-            python3 python3-venv >&2
-    fi
-    echo "Installing the clients into $venv" >&2
-    mkdir -p "$(dirname "$venv")"
-    python3 -m venv "$venv" >&2
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt >&2
-    echo "$list" >"$venv/.list"
-fi
-echo "$venv/bin/python"
