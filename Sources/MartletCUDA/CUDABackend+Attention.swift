@@ -11,6 +11,7 @@ extension CUDABackend {
         precondition(fused.rows == batch.rowCount && fused.width == heads.fusedWidth, "attention: shapes disagree")
         precondition(y.rows == fused.rows && y.width == heads.queryWidth, "attention: shapes disagree")
         precondition(y.dtype == fused.dtype, "attention: \(fused.dtype) into \(y.dtype)")
+        precondition(heads.dimension <= Self.maximumHeadDimension, "heads of \(heads.dimension) dimensions")
         cache.check(heads: heads, layer: layer)
         perform {
             let batch = try batches.stage(batch, for: cache, by: staging)
@@ -48,6 +49,8 @@ extension CUDABackend {
         }
     }
 
+    /// Of heads that any kernel of attention takes: what its shared memory holds (plain_attention.cuh).
+    package static let maximumHeadDimension = 256
     /// Of heads that tensor cores take.
     private static let dimensions: Set<Int> = [16, 32, 64, 128]
 
@@ -103,6 +106,7 @@ extension CUDABackend {
         precondition(queries.upperBound <= fused.rows, "fullAttention: rows \(queries) of \(fused.rows)")
         precondition(heads.queryCount == heads.keyValueCount, "fullAttention: heads are not grouped")
         precondition(y.rows == queries.count && y.width == heads.queryWidth, "fullAttention: shapes disagree")
+        precondition(heads.dimension <= Self.maximumHeadDimension, "heads of \(heads.dimension) dimensions")
         precondition(y.dtype == fused.dtype, "fullAttention: \(fused.dtype) into \(y.dtype)")
         let scale = 1 / Float(heads.dimension).squareRoot()
         let suits =

@@ -11,21 +11,9 @@ package struct CacheRoom: Sendable, Equatable {
         (self.total, self.free, self.utilization) = (total, free, utilization)
     }
 
-    /// What the device has room for now. Throws `CUDAError`.
-    package init(_ device: CUDADevice, utilization: Double) throws(CUDAError) {
-        let memory = try device.memory()
-        self.init(total: memory.total, free: memory.free, utilization: utilization)
-    }
-
     /// Working memory that a step may still take when it first needs it, in bytes.
     package static let reserve = 256 << 20
 
     /// What a cache may take, in bytes.
     package var cacheBytes: Int { max(0, Int(Double(total) * utilization) - (total - free) - Self.reserve) }
-
-    /// Blocks of `blockBytes` that fit.
-    package func blockCount(blockBytes: Int) -> Int {
-        precondition(blockBytes > 0, "blocks of \(blockBytes) bytes")
-        return cacheBytes / blockBytes
-    }
 }

@@ -17,10 +17,12 @@ struct CUDAHardware: Hardware {
     let sharesWeights = false
     let mapsWeights = false
 
-    /// `modelType`: of the model's weights as stored. Throws `CUDAError` where there is no GPU that will do.
-    init(_ options: ModelOptions, modelType: DType, environment: [String: String]) throws {
+    /// For a model of this `configuration`. Throws `CUDAError` where there is no GPU that will do, `UsageError` for a
+    /// model that none can compute.
+    init(_ options: ModelOptions, _ configuration: ModelConfiguration, environment: [String: String]) throws {
+        try Self.check(configuration)
         self.options = options
-        let asked = options.dtype ?? modelType
+        let asked = options.dtype ?? configuration.dtype
         // The products of some models leave the range of f16, never that of bf16.
         operandType = asked.isQuantized ? .bf16 : asked
         library = try Self.library(environment)
@@ -29,6 +31,16 @@ struct CUDAHardware: Hardware {
         deviceCount = min(devices.count, options.parallel.rankCount)
         cache = KernelCache(environment: environment)
         peers = PeerGroups(size: options.parallel.tensor)
+    }
+
+    /// Throws `UsageError` unless kernels take heads of such a model.
+    static func check(_ configuration: ModelConfiguration) throws(UsageError) {
+        let widest = max(configuration.decoder.heads.dimension, configuration.vision?.headDimension ?? 0)
+        guard widest <= CUDABackend.maximumHeadDimension else {
+            throw UsageError(
+                "The model's heads have \(widest) dimensions, and a GPU takes up to "
+                    + "\(CUDABackend.maximumHeadDimension). Serve it with --device cpu.")
+        }
     }
 
     /// What the system has, or the folders that MARTLET_CUDA_PATH names.
@@ -71,12 +83,12 @@ struct CUDAHardware: Hardware {
         return free.min().map { $0 * deviceCount }
     }
 
-    /// What `--gpu-memory-utilization` leaves on the fullest GPU, for each of them.
+    /// What `--gpu-memory-utilization` leaves of them, for each GPU the same.
     func cacheBytes(of bytes: Int) -> Int {
-        let rooms = (0..<deviceCount).compactMap { ordinal in
-            try? CacheRoom(CUDADevice(ordinal, of: library), utilization: options.deviceMemoryShare).cacheBytes
-        }
-        return (rooms.min() ?? 0) * deviceCount
+        let totals = (0..<deviceCount).compactMap { try? CUDADevice($0, of: library).memory().total }
+        let room = CacheRoom(
+            total: totals.max() ?? 0, free: bytes / deviceCount, utilization: options.deviceMemoryShare)
+        return room.cacheBytes * deviceCount
     }
 }
 

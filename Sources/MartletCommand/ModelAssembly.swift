@@ -49,7 +49,7 @@ struct ModelAssembly {
                 files, options, on: CPUHardware(options: options), environment: environment, process: process,
                 report: report)
         case .cuda:
-            let machine = try CUDAHardware(options, modelType: files.configuration.dtype, environment: environment)
+            let machine = try CUDAHardware(options, files.configuration, environment: environment)
             return try load(
                 files, options, on: machine, environment: environment, process: process, report: report)
         }

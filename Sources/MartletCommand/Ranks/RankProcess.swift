@@ -123,8 +123,7 @@ final class RankProcess: Sendable {
                 try RankAssembly(files, options: settings.model, on: machine, process: self)
                     .follow(self, loaded: loaded, ready: ready)
             case .cuda:
-                let machine = try CUDAHardware(
-                    settings.model, modelType: files.configuration.dtype, environment: environment)
+                let machine = try CUDAHardware(settings.model, files.configuration, environment: environment)
                 try RankAssembly(files, options: settings.model, on: machine, process: self)
                     .follow(self, loaded: loaded, ready: ready)
             }

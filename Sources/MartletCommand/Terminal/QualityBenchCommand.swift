@@ -66,7 +66,7 @@ struct QualityBenchCommand: ParsableCommand {
     ) throws -> QualityBench.Side {
         // Here a GPU is used where it is asked for, not where there is one.
         guard model.device == ComputeDevice.cuda.rawValue else { return .cpu(options.activations) }
-        return .gpu(try CUDAHardware(options, modelType: files.configuration.dtype, environment: environment))
+        return .gpu(try CUDAHardware(options, files.configuration, environment: environment))
     }
 }
 

@@ -48,7 +48,7 @@ struct VisionBenchCommand: ParsableCommand {
             try run(VisionBench(options, on: CPUHardware(options: options), environment: environment))
         case .cuda:
             let files = try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: environment)
-            let machine = try CUDAHardware(options, modelType: files.configuration.dtype, environment: environment)
+            let machine = try CUDAHardware(options, files.configuration, environment: environment)
             try run(VisionBench(options, on: machine, environment: environment))
         }
     }
