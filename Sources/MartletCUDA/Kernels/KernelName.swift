@@ -6,7 +6,7 @@ struct KernelName: Hashable {
     enum Stem: String, CaseIterable {
         case rmsNorm = "rms_norm", addRMSNorm = "add_rms_norm", addBranch = "add_branch", layerNorm = "layer_norm"
         case siluMultiply = "silu_multiply", gelu, add, addBias = "add_bias"
-        case narrow, widen
+        case narrow
         case embed, copyRows = "copy_rows"
         case rotaryTable = "rotary_table", rotate, rotateAndStore = "rotate_and_store"
         case extractPatches = "extract_patches", addPositions = "add_positions"

@@ -93,12 +93,7 @@ import Testing
                 try gpu.launch(
                     KernelName(.narrow, dtype), grid: ((width + 255) / 256, rows, 1), threads: 256, wide.address,
                     Int32(x.stride), short.address, Int32(y.stride), Int32(width))
-                let narrowed = try y.with(values)
-                #expect(try short.read() == narrowed.bytes, "narrow [\(rows), \(width)]")
-                try gpu.launch(
-                    KernelName(.widen, dtype), grid: ((width + 255) / 256, rows, 1), threads: 256, short.address,
-                    Int32(y.stride), wide.address, Int32(x.stride), Int32(width))
-                #expect(try wide.read() == x.with(try narrowed.values()).bytes, "widen [\(rows), \(width)]")
+                #expect(try short.read() == y.with(values).bytes, "narrow [\(rows), \(width)]")
             }
             let nan = try DeviceValues([Float.nan], on: gpu)
             let short = try StoredRows(dtype, rows: 1, width: 1, stride: 1), memory = try short.on(gpu)
