@@ -27,9 +27,5 @@ extension CPUBackend {
         try communicator.broadcast(UnsafeMutableRawBufferPointer(floats), from: root)
     }
 
-    package func agrees(on value: UInt64) throws -> Bool {
-        var first = value
-        try withUnsafeMutableBytes(of: &first) { try communicator.broadcast($0, from: 0) }
-        return first == value
-    }
+    package func agrees(on value: UInt64) throws -> Bool { try communicator.agrees(on: value) }
 }

@@ -11,7 +11,7 @@ extension CPUBackend {
         let width = 3 * temporalPatch * image.patchSize * image.patchSize
         precondition(y.rows == range.count && y.width == width, "extractPatches: shapes disagree")
         precondition(range.upperBound <= image.patchRows * image.patchColumns, "extractPatches: no such patches")
-        levels(image).withUnsafeBufferPointer { levels in
+        image.levels.withUnsafeBufferPointer { levels in
             image.rgb.withUnsafeBufferPointer { rgb in
                 guard let levels = levels.baseAddress, let rgb = rgb.baseAddress else { return }
                 parallelRows(range.count, width: width) { rows in
@@ -22,16 +22,6 @@ extension CPUBackend {
                         &source, range.lowerBound + rows.lowerBound, rows.count, y.row(rows.lowerBound), y.stride)
                 }
             }
-        }
-    }
-
-    /// The normalised value of every byte, [3, 256]: (byte - 255 mean) / (255 deviation), as the reference folds it
-    /// (MODEL.md 3.3.4).
-    private func levels(_ image: PreparedImage) -> [Float] {
-        (0..<3).flatMap { channel in
-            let mean = 255 * image.mean[channel]
-            let deviation = 255 * image.deviation[channel]
-            return (0..<256).map { (Float($0) - mean) / deviation }
         }
     }
 

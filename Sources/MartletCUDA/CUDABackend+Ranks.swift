@@ -38,11 +38,7 @@ extension CUDABackend {
         }
     }
 
-    package func agrees(on value: UInt64) throws -> Bool {
-        var first = value
-        try withUnsafeMutableBytes(of: &first) { try communicator.broadcast($0, from: 0) }
-        return first == value
-    }
+    package func agrees(on value: UInt64) throws -> Bool { try communicator.agrees(on: value) }
 
     /// Exchanges dense rows in the host's memory.
     private func throughHost(

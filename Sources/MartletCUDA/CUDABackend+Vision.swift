@@ -21,19 +21,10 @@ struct DevicePictures {
         init(_ image: PreparedImage, on stream: DeviceStream, by staging: Staging) throws(CUDAError) {
             hash = image.contentHash
             pixels = try DeviceBuffer(image.rgb.count, for: .activations, on: stream)
-            let normalised = Self.normalised(image)
-            levels = try DeviceBuffer(normalised.count * 4, for: .activations, on: stream)
+            let values = image.levels
+            levels = try DeviceBuffer(values.count * MemoryLayout<Float>.stride, for: .activations, on: stream)
             try staging.copy(image.rgb, to: pixels.address)
-            try staging.copy(normalised, to: levels.address)
-        }
-
-        /// The normalised value of every byte, [3, 256]: (byte - 255 mean) / (255 deviation), as the reference folds it
-        /// (MODEL.md 3.3.4).
-        private static func normalised(_ image: PreparedImage) -> [Float] {
-            (0..<3).flatMap { channel in
-                let mean = 255 * image.mean[channel], deviation = 255 * image.deviation[channel]
-                return (0..<256).map { (Float($0) - mean) / deviation }
-            }
+            try staging.copy(values, to: levels.address)
         }
     }
 

@@ -21,6 +21,15 @@ package struct PreparedImage: Sendable {
     package var tokenColumns: Int { patchColumns / mergeSize }
     package var tokenCount: Int { tokenRows * tokenColumns }
 
+    /// The normalised value of every byte, [3, 256]: (byte - 255 mean) / (255 deviation), as the reference folds it
+    /// (MODEL.md 3.3.4).
+    package var levels: [Float] {
+        (0..<3).flatMap { channel in
+            let mean = 255 * self.mean[channel], deviation = 255 * self.deviation[channel]
+            return (0..<256).map { (Float($0) - mean) / deviation }
+        }
+    }
+
     /// `rgb.count` must be `width * height * 3`; both sides must divide by `patchSize * mergeSize`.
     package init(
         width: Int, height: Int, originalWidth: Int, originalHeight: Int, rgb: [UInt8], patchSize: Int,

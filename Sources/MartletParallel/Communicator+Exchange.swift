@@ -27,6 +27,13 @@ extension Communicator {
         return least
     }
 
+    /// Whether this rank's value is rank 0's.
+    package func agrees(on value: UInt64) throws(CommunicatorError) -> Bool {
+        var first = value
+        try broadcast(&first, from: 0)
+        return first == value
+    }
+
     private func broadcast<Value: BitwiseCopyable>(_ value: inout Value, from root: Int) throws(CommunicatorError) {
         try withUnsafeMutableBytes(of: &value) { (bytes) throws(CommunicatorError) in
             try broadcast(bytes, from: root)

@@ -149,13 +149,12 @@ struct Checklist {
             }
             return try await group.reduce(into: LocalModel.Output?.none) { if $1.0 == 0 { $0 = $1.1 } }
         }
-        guard among.map({ isExact ? $0.tokens == alone.tokens : $0.tokens.first?.token == alone.tokens.first?.token })
-            ?? false
-        else {
+        let together = among?.tokens ?? []
+        guard isExact ? together == alone.tokens : together.first?.token == alone.tokens.first?.token else {
             return (.failed, "a prompt alone and among \(others.count) others gave different tokens or logprobs")
         }
         guard isExact else {
-            let same = zip(among?.tokens ?? [], alone.tokens).count { $0.token == $1.token }
+            let same = zip(together, alone.tokens).count { $0.token == $1.token }
             return (.passed, "alone and among \(others.count) others: \(same) of \(alone.tokens.count) tokens the same")
         }
         return (
