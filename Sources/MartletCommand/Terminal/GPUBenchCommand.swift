@@ -30,25 +30,12 @@ struct GPUBenchCommand: ParsableCommand {
     func validate() throws {
         guard (1...10_000).contains(runs) else { throw ValidationError("--runs is between 1 and 10000.") }
         _ = try batches()
-        _ = try types()
+        _ = try BenchList.types(weights)
         _ = try operandType()
     }
 
     private func batches() throws -> [Int] {
-        let batches = rows.split(separator: ",").map { Int($0) ?? 0 }
-        guard !batches.isEmpty, batches.allSatisfy({ (1...16384).contains($0) }) else {
-            throw ValidationError("--rows takes counts from 1 to 16384 such as 1,8,64.")
-        }
-        return batches
-    }
-
-    private func types() throws -> [DType] {
-        let names = weights.split(separator: ",").map { $0.uppercased() }
-        let types = names.compactMap { name in DType.allCases.first { $0.rawValue.uppercased() == name } }
-        guard !types.isEmpty, types.count == names.count else {
-            throw ValidationError("--weights takes types such as bf16,q8_0,q4_0.")
-        }
-        return types
+        try BenchList.counts(rows, in: 1...16384, option: "--rows", example: "1,8,64")
     }
 
     private func operandType() throws -> DType {
@@ -71,7 +58,7 @@ struct GPUBenchCommand: ParsableCommand {
         print(String(format: "copy within memory: %.0f GB/s read and written", copy / 1e9))
         print(" weights  rows          matrix        us      GB/s   of copy    TFLOP/s")
         var speeds: [ProductSpeed] = []
-        for dtype in try types() {
+        for dtype in try BenchList.types(weights) {
             for (rows, columns) in Self.shapes {
                 for speed in try measure(dtype, rows: rows, columns: columns, on: backend) {
                     print(speed.text(copy: copy))

@@ -37,7 +37,7 @@ struct KernelBenchCommand: ParsableCommand {
         guard (1...101).contains(repeats) else { throw ValidationError("--repeats is between 1 and 101.") }
         guard (0...60).contains(seconds) else { throw ValidationError("--seconds is between 0 and 60.") }
         _ = try batches()
-        _ = try types()
+        _ = try BenchList.types(weights)
         _ = try matrices()
     }
 
@@ -55,20 +55,7 @@ struct KernelBenchCommand: ParsableCommand {
     private static func isReasonable(_ side: Int) -> Bool { (32...65536).contains(side) && side % 32 == 0 }
 
     private func batches() throws -> [Int] {
-        let batches = rows.split(separator: ",").map { Int($0) ?? 0 }
-        guard !batches.isEmpty, batches.allSatisfy({ (1...4096).contains($0) }) else {
-            throw ValidationError("--rows takes counts from 1 to 4096 such as 1,16,512.")
-        }
-        return batches
-    }
-
-    private func types() throws -> [DType] {
-        let names = weights.split(separator: ",").map { $0.uppercased() }
-        let types = names.compactMap { name in DType.allCases.first { $0.rawValue.uppercased() == name } }
-        guard !types.isEmpty, types.count == names.count else {
-            throw ValidationError("--weights takes types such as q4_0,q8_0,bf16.")
-        }
-        return types
+        try BenchList.counts(rows, in: 1...4096, option: "--rows", example: "1,16,512")
     }
 
     func run() throws {
@@ -80,7 +67,7 @@ struct KernelBenchCommand: ParsableCommand {
         var reads = try readSpeeds(upTo: count)
         print(" weights  activations  rows          matrix      GB/s   of read      GOP/s")
         var products: [ProductSpeed] = []
-        for dtype in try types() {
+        for dtype in try BenchList.types(weights) {
             // Each precision once: a backend's own, where this type meets it.
             for backend in backends where backend.precision(for: dtype, columns: 2) == backend.activations {
                 let bench = KernelBench(backend: backend, repeats: repeats, seconds: seconds)

@@ -31,19 +31,11 @@ struct RankBenchCommand: ParsableCommand {
     }
 
     private func rankCounts() throws -> [Int] {
-        let counts = ranks.split(separator: ",").map { Int($0) ?? 0 }
-        guard !counts.isEmpty, counts.allSatisfy({ (2...64).contains($0) }) else {
-            throw ValidationError("--ranks takes numbers from 2 to 64 such as 2,4.")
-        }
-        return counts
+        try BenchList.counts(ranks, in: 2...64, option: "--ranks", example: "2,4")
     }
 
     private func messages() throws -> [Int] {
-        let sizes = sizes.split(separator: ",").map { Int($0) ?? 0 }
-        guard !sizes.isEmpty, sizes.allSatisfy({ (4...1 << 30).contains($0) && $0 % 4 == 0 }) else {
-            throw ValidationError("--sizes takes multiples of 4 up to 1073741824 such as 4096,16384.")
-        }
-        return sizes
+        try BenchList.counts(sizes, in: 4...1 << 30, multiplesOf: 4, option: "--sizes", example: "4096,16384")
     }
 
     func run() throws {
