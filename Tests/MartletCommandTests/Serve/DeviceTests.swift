@@ -1,5 +1,7 @@
 import MartletCUDA
+import MartletCore
 import MartletEngine
+import MartletModels
 import Testing
 
 @testable import MartletCommand
@@ -48,6 +50,23 @@ import Testing
     @Test func aGPUThatIsAskedForMustBeThere() {
         #expect(throws: Self.missing) { try settled("--device", "cuda") { throw Self.missing } }
         #expect(throws: CUDAError.noDevice) { try settled("--device", "cuda") { 0 } }
+    }
+
+    /// config.json may name wider heads than the kernels' shared memory holds.
+    @Test(arguments: [(256, true), (258, false), (4096, false)])
+    func headsThatNoKernelTakesAreRefused(_ dimension: Int, _ isTaken: Bool) throws {
+        let text = """
+            {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 32, "hidden_size": 64,
+             "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1, "num_key_value_heads": 1,
+             "head_dim": \(dimension), "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 10000.0}
+            """
+        let configuration = try ModelConfiguration(
+            config: JSONParser.parse(text), generation: nil, file: "config.json")
+        if isTaken {
+            try CUDAHardware.check(configuration)
+        } else {
+            #expect(throws: UsageError.self) { try CUDAHardware.check(configuration) }
+        }
     }
 
     @Test func flagsOfTheGPUSayThatTheyDoNothingOnTheCPU() throws {
