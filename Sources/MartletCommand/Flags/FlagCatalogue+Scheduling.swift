@@ -6,11 +6,15 @@ extension FlagCatalogue {
     /// Memory of the KV cache, and who runs when.
     static let schedulingFlags: [ServeFlag] = [
         .honours(
-            "max-num-seqs", kind: .count(1...1024), means: "Sequences that run at once in an engine", standard: "16"
+            "max-num-seqs", kind: .count(1...1024), means: "Sequences that run at once in an engine",
+            standard: "16; 64 on a GPU"
         ) {
             $0.model.maxRunningSequences = $1.count
         },
-        .honours("max-num-batched-tokens", kind: .count(1...65536), means: "Tokens of one step", standard: "512") {
+        .honours(
+            "max-num-batched-tokens", kind: .count(1...65536), means: "Tokens of one step",
+            standard: "512; 2048 on a GPU"
+        ) {
             $0.model.maxBatchedTokens = $1.count
         },
         .honours(
@@ -27,7 +31,7 @@ extension FlagCatalogue {
         .honours(
             "kv-cache-memory-bytes", kind: .count(1...(1 << 50)),
             means: "Size of the KV cache, of all engines together",
-            standard: "a quarter of the free memory"
+            standard: "a quarter of the free memory; of a GPU what --gpu-memory-utilization leaves"
         ) {
             $0.model.cacheBytes = $1.count
         },
