@@ -23,9 +23,8 @@ final class DecodeGraphs {
     }
 
     func keep(_ graph: DeviceGraph, for shape: Shape) {
-        // Those of another generation are of no use, and too many are not needed.
+        // Those of another generation are of no use any more: when there are many, some of them are.
         if graphs.count >= Self.limit { graphs = [:] }
-        graphs = graphs.filter { $0.key.generation == shape.generation }
         graphs[shape] = graph
     }
 }

@@ -17,16 +17,19 @@ struct CUDAHardware: Hardware {
     let sharesWeights = false
     let mapsWeights = false
 
-    /// For a model of this `configuration`. Throws `CUDAError` where there is no GPU that will do, `UsageError` for a
-    /// model that none can compute.
-    init(_ options: ModelOptions, _ configuration: ModelConfiguration, environment: [String: String]) throws {
+    /// For a model of this `configuration`. `library`: nil = what the system has. Throws `CUDAError` where there is no
+    /// GPU that will do, `UsageError` for a model that none can compute.
+    init(
+        _ options: ModelOptions, _ configuration: ModelConfiguration, library: CUDALibrary? = nil,
+        environment: [String: String]
+    ) throws {
         try Self.check(configuration)
         self.options = options
         let asked = options.dtype ?? configuration.dtype
         // The products of some models leave the range of f16, never that of bf16.
         operandType = asked.isQuantized ? .bf16 : asked
-        library = try Self.library(environment)
-        let devices = try CUDADevices.visible(library)
+        self.library = try library ?? Self.library(environment)
+        let devices = try CUDADevices.visible(self.library)
         guard !devices.isEmpty else { throw CUDAError.noDevice }
         deviceCount = min(devices.count, options.parallel.rankCount)
         cache = KernelCache(environment: environment)

@@ -55,7 +55,8 @@ struct ModelAssembly {
         }
     }
 
-    private static func load(
+    /// The same of files that are open, on hardware that is found.
+    static func load(
         _ files: ModelFiles, _ options: ModelOptions, on machine: some Hardware, environment: [String: String],
         process: RankProcess?, report: @escaping @Sendable (Event) -> Void
     ) throws -> sending (ModelAssembly, [GroupRunner]) {

@@ -6,9 +6,9 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit
 . Tools/verify/prove.sh
 
-# Every suite of these folders, whatever it is called.
-mapfile -t suites < <(grep -rhoE '(struct|class) [A-Za-z0-9]+Tests\b' Tests/MartletCUDATests Tests/MartletModelsTests/CUDA |
-    awk '{print $2}' | sort -u)
+# Every suite of these places, whatever it is called.
+mapfile -t suites < <(grep -rhoE '(struct|class) [A-Za-z0-9]+Tests\b' Tests/MartletCUDATests Tests/MartletModelsTests/CUDA \
+    Tests/MartletCommandTests/CUDAHardwareTests.swift | awk '{print $2}' | sort -u)
 has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep '^GPU' >/dev/null; }
 if has_gpu; then
     # They show what is said where libraries are missing, which here they are not.
