@@ -13,7 +13,7 @@ final class ScratchMemory {
         case attention
         /// Where the rows of a step are.
         case batch
-        case adjustedLogits, tokenWeights, sampleEdits, sampleResults, topIDs, topLogits
+        case adjustedLogits, tokenWeights, sampleEdits, sampleResults
     }
 
     private let stream: DeviceStream
