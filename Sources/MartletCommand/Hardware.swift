@@ -20,6 +20,9 @@ protocol Hardware: Sendable {
     /// Threads that compute for a rank.
     func threadCount(of backend: RankBackend) -> Int
 
+    /// Reads the weights of `matrices` where they lie; nil where nobody can.
+    func reading(of matrices: [RankBackend.Matrix]) -> MemoryReading?
+
     /// What a KV cache keeps where nobody says, of a model whose weights are stored as `type`.
     func cacheType(ofWeights type: DType) -> DType
 
@@ -27,6 +30,10 @@ protocol Hardware: Sendable {
     func availableBytes() -> Int?
     /// What KV caches may take where `bytes` are left beside the weights (D10).
     func cacheBytes(of bytes: Int) -> Int
+}
+
+extension Hardware {
+    func reading(of matrices: [RankBackend.Matrix]) -> MemoryReading? { nil }
 }
 
 /// The processors of this machine.
@@ -50,6 +57,8 @@ struct CPUHardware: Hardware {
     func towerBackend(beside backend: CPUBackend) -> CPUBackend { backend }
 
     func threadCount(of backend: CPUBackend) -> Int { backend.pool.threadCount }
+
+    func reading(of matrices: [CPUBackend.Matrix]) -> MemoryReading? { MemoryReading(matrices) }
 
     /// The weights' precision; for quantised weights, half precision.
     func cacheType(ofWeights type: DType) -> DType { type.isQuantized ? .f16 : type }

@@ -8,6 +8,7 @@ struct LoadedRank<Machine: Hardware> {
     typealias B = Machine.RankBackend
 
     let backend: B
+    let weights: DecoderWeights<B>
     private let decoder: TextDecoder<B>
     private let tower: VisionTower<B>?
     private let vision: VisionConfiguration?
@@ -35,6 +36,7 @@ struct LoadedRank<Machine: Hardware> {
                 vision: try place.shard.tower.map { try VisionWeights(loader(towerBackend), $0.vision) })
         }
         let part = machine.sharesWeights ? try weights.part(of: place.shard, load: load) : try load()
+        self.weights = part.decoder
         decoder = try TextDecoder(
             backend: backend, configuration: configuration.decoder, weights: part.decoder,
             maxRows: EngineConfiguration.stepRows(

@@ -25,6 +25,8 @@ struct ModelAssembly {
     let cost: CostModel
     /// When the stages of a pipeline are busy; of the first copy.
     let trace: PipelineTrace?
+    /// Of what a decode step multiplies with; nil where several ranks or a GPU do.
+    let reading: MemoryReading?
 
     /// Says what is being done, for logs and the progress bar.
     enum Event: Sendable {
@@ -85,7 +87,8 @@ struct ModelAssembly {
             files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: runners[0].limits,
             endTokens: text.endTokens, footprint: ranks.footprint, cacheType: ranks.cacheType,
             parallel: options.parallel, isOneProcess: process == nil,
-            threadCount: copies.reduce(0) { $0 + $1.threadCount }, cost: runners[0].costModel, trace: copies[0].trace)
+            threadCount: copies.reduce(0) { $0 + $1.threadCount }, cost: runners[0].costModel, trace: copies[0].trace,
+            reading: copies.count == 1 ? copies[0].reading : nil)
         return (assembly, runners)
     }
 }

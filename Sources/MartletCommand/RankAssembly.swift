@@ -31,8 +31,15 @@ struct RankAssembly<Machine: Hardware> {
         cacheType = options.cacheType ?? options.dtype ?? machine.cacheType(ofWeights: weightType)
     }
 
-    /// All ranks of a copy as its engine sees them. `trace`: of the stages of a pipeline.
-    typealias Ranks = (runner: GroupRunner, threadCount: Int, trace: PipelineTrace?)
+    /// All ranks of a copy as its engine sees them.
+    struct Ranks {
+        let runner: GroupRunner
+        let threadCount: Int
+        /// Of the stages of a pipeline.
+        var trace: PipelineTrace?
+        /// Of what a decode step multiplies with, where one rank does.
+        var reading: MemoryReading?
+    }
 
     /// Weights are the pages of a mapped file: processes have them in common.
     private var isMapped: Bool { files.isPacked && machine.mapsWeights }
@@ -103,7 +110,9 @@ struct RankAssembly<Machine: Hardware> {
                 weights: weights, loaded: count.add)
             let runner = try rank.runner(
                 limits: sized(), cacheType: cacheType, footprint: footprint, progress: StepProgress())
-            return (GroupRunner(lead: runner), machine.threadCount(of: rank.backend), nil)
+            return Ranks(
+                runner: GroupRunner(lead: runner), threadCount: machine.threadCount(of: rank.backend),
+                reading: machine.reading(of: rank.weights.multiplied))
         }
         let stageCount = layout.stages.count
         let trace = stageCount > 1 ? PipelineTrace(stageCount: stageCount) : nil
@@ -129,7 +138,9 @@ struct RankAssembly<Machine: Hardware> {
             let runner = try rank.runner(
                 limits: limits, cacheType: cacheType, footprint: footprint, progress: leadProgress)
             let threads = places.reduce(0) { $0 + ($1.threads ?? 1) }
-            return (GroupRunner(lead: runner, followers: followers, communicator: communicator), threads, trace)
+            return Ranks(
+                runner: GroupRunner(lead: runner, followers: followers, communicator: communicator),
+                threadCount: threads, trace: trace)
         } catch {
             group.breakUp("\(error)")
             throw error

@@ -66,10 +66,11 @@ class Bench:
         return self.options.rounds or ROUNDS.get(part, 5)
 
     def sample(self, index, file, work, program, measure):
-        """Takes the sample of round `index` if it is not there yet."""
+        """Takes the sample of round `index`, if it is not there yet: a number, or several by work."""
         if len(self.results.samples(file, work, program)) <= index:
             print(f"{file}, {work}, {program}, round {index + 1}", file=sys.stderr, flush=True)
-            self.results.add(file, work, program, measure())
+            measured = measure()
+            self.results.add_all(file, program, measured if isinstance(measured, dict) else {work: measured})
 
     def settings(self, index, file, work):
         """llama.cpp's settings to measure in round `index`: all, then the best."""
@@ -77,17 +78,22 @@ class Bench:
         return [best.split(" ")[1]] if best else self.options.settings.split()
 
     def engines(self, part, file, works):
-        """Both programs without a server, in turns. works: name to (martlet, llama) functions of path and setting."""
+        """Both programs without a server, in turns. works: name to the functions (martlet of path and name, which
+        gives samples by work; llama of path and setting)."""
         path = self.path(file)
         for index in range(self.rounds(part)):
             for work, (martlet, llama) in works.items():
-                self.sample(index, file, work, "martlet", lambda: martlet(path))
+                self.sample(index, file, work, "martlet", lambda: martlet(path, work))
                 for setting in self.settings(index, file, work):
                     self.sample(index, file, work, f"llama.cpp {setting}", lambda: llama(path, setting))
 
-    def martlet(self, path, context, tokens, which, sequences=1, repeats=1, extra=()):
-        row = programs.martlet(self.options.martlet, path, self.threads, context, tokens, sequences, repeats, extra)
-        return row[0 if which == "prefill" else 1]
+    def martlet(self, path, work, context, tokens, which, sequences=1, repeats=1, extra=()):
+        """The sample of `work`; beside a decode of one sequence the speed at which its weights were read."""
+        prefill, decode, read = programs.martlet(
+            self.options.martlet, path, self.threads, context, tokens, sequences, repeats, extra)
+        if which == "prefill":
+            return {work: prefill}
+        return {work: decode} | ({table.reading(work): read} if sequences == 1 else {})
 
 
 def limits(bench):
@@ -118,11 +124,11 @@ def smollm2(bench):
         extra = ["--activations", "bf16"] if file == "smollm2-bf16" else []
         bench.engines("smollm2", file, {
             "prefill 512, tok/s": (
-                lambda path: bench.martlet(path, 512, 2, "prefill", repeats=3, extra=extra),
+                lambda path, work: bench.martlet(path, work, 512, 2, "prefill", repeats=3, extra=extra),
                 lambda path, setting: programs.llama_bench(
                     folder, path, bench.threads, setting, prompt=512, repeats=3)),
             "decode 128 behind 16, tok/s": (
-                lambda path: bench.martlet(path, 16, 129, "decode", repeats=3, extra=extra),
+                lambda path, work: bench.martlet(path, work, 16, 129, "decode", repeats=3, extra=extra),
                 lambda path, setting: programs.llama_bench(
                     folder, path, bench.threads, setting, tokens=128, depth=16, repeats=3)),
         })
@@ -133,7 +139,7 @@ def nine_b(bench, part):
 
     def batched(sequences, tokens):
         return (
-            lambda path: bench.martlet(path, 32, tokens + 1, "decode", sequences),
+            lambda path, work: bench.martlet(path, work, 32, tokens + 1, "decode", sequences),
             lambda path, setting: programs.llama_batched(
                 folder, path, bench.threads, setting, 32, tokens, [sequences])[sequences])
 
@@ -141,7 +147,7 @@ def nine_b(bench, part):
         "decode 16 behind 32, tok/s": batched(1, 16),
         "decode, 16 sequences, 8 behind 32, tok/s": batched(16, 8),
         "prefill 512, tok/s": (
-            lambda path: bench.martlet(path, 512, 2, "prefill"),
+            lambda path, work: bench.martlet(path, work, 512, 2, "prefill"),
             lambda path, setting: programs.llama_bench(folder, path, bench.threads, setting, prompt=512)),
     })
 

@@ -31,12 +31,13 @@ def run(arguments, both=False):
 
 
 def martlet(program, model, threads, context, tokens, sequences=1, repeats=1, extra=()):
-    """`martlet bench`'s row: prefill and decode in tokens a second over all sequences."""
+    """`martlet bench`'s row: prefill and decode in tokens a second over all sequences, and the bytes a second at which
+    the weights were read by themselves after each run."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         run([program, "bench", model, "--context", context, "--tokens", tokens, "--sequences", sequences, "--repeats",
              repeats, "--threads", threads, "--json", file.name, *extra])
         row = json.load(open(file.name))[0]
-    return row["prefill_tokens_per_second"], row["decode_tokens_per_second"]
+    return row["prefill_tokens_per_second"], row["decode_tokens_per_second"], row["weights_read_bytes_per_second"]
 
 
 def llama_bench(folder, model, threads, setting, prompt=0, tokens=0, depth=0, repeats=1):

@@ -61,6 +61,12 @@ def product_rate(limits, name, batch):
     return work / sum(row["rows"] * row["columns"] / row["operations_per_second"] for row in rows) if rows else None
 
 
+def reading(work):
+    """Name of what is measured beside each sample of `work`: bytes a second at which the weights that it multiplied
+    with are read, where they lie."""
+    return f"{work}: weights read, bytes a second"
+
+
 def limit(data, name, work):
     """Tokens a second that the machine's own figures allow; None where none is stated."""
     file, limits = data["files"][name], data["limits"]
@@ -76,7 +82,8 @@ def limit(data, name, work):
     if work.startswith("decode"):
         words = work.split(" ")
         context = int(words[3].rstrip(",")) + int(words[1]) // 2
-        read = read_limit(limits)
+        reads = data["samples"].get(name, {}).get(reading(work), {}).get("martlet")
+        read = statistics.median(reads) if reads else read_limit(limits)
         return read / (weight_bytes(name, file) + context * file["kv_bytes"]) if read else None
     if work == "server: 16 streams of 128 + 64, output tok/s":
         # Its prefills and its decodes by themselves, as the engine does them without a server.
@@ -90,6 +97,19 @@ def limit(data, name, work):
 
 def memory_limit(file, context):
     return (file["bytes"] + context * file["kv_bytes"]) * 1.05 + 150e6
+
+
+def share_of_limit(data, name, work, most):
+    """What part of the limit `most` the work reaches: each sample of its own, where limits are measured beside them."""
+    works = data["samples"][name]
+    mine = works[work]["martlet"]
+    reads = works.get(reading(work), {}).get("martlet")
+    if not most:
+        return None
+    if not reads:
+        return statistics.median(mine) / most
+    return statistics.median([sample / read for sample, read in zip(mine, reads, strict=True)]) * (
+        statistics.median(reads) / most)
 
 
 def row(outcome, name, work, start_length=2048, other="llama.cpp", goals=GOALS):
@@ -106,7 +126,7 @@ def row(outcome, name, work, start_length=2048, other="llama.cpp", goals=GOALS):
     ratio = theirs / mine if results.is_cost(work) else mine / theirs
     goal = goals.get(work, {}).get(name, goals.get(work, {}).get(""))
     most = memory_limit(file, start_length) if work == "start: memory, bytes" else limit(data, name, work)
-    share = mine / most if most else None
+    share = share_of_limit(data, name, work, most)
     if is_memory:
         met = None if most is None else mine <= most
     else:

@@ -36,7 +36,7 @@ extension RankAssembly {
             }
             let threads = try threadCount(place, process)
             // Threads of all ranks are counted with the first copy.
-            return [(first, threads, nil)] + others.map { ($0, 0, nil) }
+            return [Ranks(runner: first, threadCount: threads)] + others.map { Ranks(runner: $0, threadCount: 0) }
         } catch {
             process.breakUp.say("rank 0: \(error)")
             throw error

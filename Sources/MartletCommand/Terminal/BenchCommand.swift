@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MartletCPU
 import MartletCore
 import MartletEngine
 import MartletModels
@@ -16,7 +17,8 @@ struct BenchCommand: AsyncParsableCommand {
             --sequences sequences at once; medians of --repeats runs. Prefill is the tokens of all prompts over the time
             to the last first token; decode is the tokens after the first over the time they took. With --images each
             prompt begins with that many made-up pictures, whose tokens count as the prompt's. In a pipeline a line also
-            says which share of the time all stages computed, and which share each of them did not.
+            says which share of the time all stages computed, and which share each of them did not. On a CPU it says how
+            fast the weights are read by themselves after a run: what decoding one sequence cannot exceed.
 
             EXAMPLES:
               martlet bench model.gguf
@@ -73,7 +75,9 @@ struct BenchCommand: AsyncParsableCommand {
                 "\(local.assembly.files.name), \(local.assembly.threadCount) threads,",
                 "KV cache \(local.assembly.cacheType.cacheName)")
             print(local.assembly.cost.text)
-            print(BenchRow.heading(isPipeline: local.assembly.trace != nil))
+            print(
+                BenchRow.heading(
+                    isPipeline: local.assembly.trace != nil, readsWeights: local.assembly.reading != nil))
             var rows: [BenchRow] = []
             for length in lengths {
                 let whole = try prompt(length, pictures: size, seed: 0, local).tokens.count
@@ -96,6 +100,7 @@ struct BenchCommand: AsyncParsableCommand {
     ) async throws -> BenchRow {
         var prefills: [Double] = []
         var decodes: [Double] = []
+        var reads: [Double] = []
         var times: BusyTimes?
         for run in 0..<repeats {
             let requests = try (0..<sequences).map { request(try prompt(run * 4096 + $0)) }
@@ -116,10 +121,23 @@ struct BenchCommand: AsyncParsableCommand {
             // Sequences that finished their prefill early have decoded meanwhile: count what came after.
             let later = outputs.reduce(0) { sum, output in sum + output.seconds.count { $0 > first } }
             if last > first { decodes.append(Double(later) / (last - first)) }
+            if let read = readSpeed(local.assembly) { reads.append(read) }
         }
         return BenchRow(
             context: length, sequences: sequences, decoded: tokens, prefill: Self.median(prefills),
-            decode: Self.median(decodes), times: times)
+            decode: Self.median(decodes), read: reads.isEmpty ? nil : Self.median(reads), times: times)
+    }
+
+    /// Bytes a second at which as many threads as compute read the weights where they lie. The same memory, and soon
+    /// after it was multiplied with: the speed of memory differs from place to place and from moment to moment.
+    private func readSpeed(_ assembly: ModelAssembly) -> Double? {
+        guard let reading = assembly.reading else { return nil }
+        let pool = ThreadPool(threadCount: assembly.threadCount)
+        return (0..<3).map { _ in
+            let start = ContinuousClock.now
+            reading.read(by: pool)
+            return Double(reading.byteCount) / (ContinuousClock.now - start).seconds
+        }.max()
     }
 
     /// More than the pictures of a prompt take, whatever the model's processor makes of their size.
@@ -192,14 +210,18 @@ struct BenchRow: Equatable {
     var decoded: Int
     var prefill: Double
     var decode: Double
+    /// Bytes a second at which the weights were read by themselves, right after each run; nil = not measured.
+    var read: Double?
     /// Of the stages of a pipeline, from the first request of a run to the last token.
     var times: BusyTimes?
 
-    static func heading(isPipeline: Bool) -> String {
+    static func heading(isPipeline: Bool, readsWeights: Bool) -> String {
         " context  sequences   prefill tok/s   decode tok/s" + (isPipeline ? "   all stages busy   bubbles" : "")
+            + (readsWeights ? "   weights read, GB/s" : "")
     }
     var text: String {
         let speeds = String(format: "%8d  %9d   %13.1f   %12.1f", context, sequences, prefill, decode)
+        if let read { return speeds + String(format: "   %18.1f", read / 1e9) }
         guard let times else { return speeds }
         let bubbles = times.bubbleShares.map { String(format: "%.1f%%", 100 * $0) }.joined(separator: " ")
         return speeds + String(format: "   %14.1f%%   ", 100 * times.togetherShare) + bubbles
@@ -214,6 +236,7 @@ struct BenchRow: Equatable {
             ("decoded", .integer(Int64(decoded))), ("prefill_tokens_per_second", .number(prefill)),
             ("decode_tokens_per_second", .number(decode)),
         ])
+        if let read { object["weights_read_bytes_per_second"] = .number(read) }
         if let times {
             object["all_stages_busy_share"] = .number(times.togetherShare)
             object["bubble_shares"] = .array(times.bubbleShares.map { .number($0) })

@@ -16,34 +16,13 @@ struct KernelBench {
     /// Bytes a second that all threads of the backend read from memory: the best run, since a limit is wanted. Throws
     /// `MemoryError`.
     func readSpeed() throws -> Double {
-        let chunk = 1 << 20
-        let count = max(1, spreadBytes / chunk)
-        let memory = try backend.makeActivation(rows: count, width: chunk / MemoryLayout<Float>.stride)
-        backend.write([Float](repeating: 1, count: memory.rows * memory.width), to: memory)
-        let speeds = measure(work: Double(count * chunk)) {
-            backend.pool.parallel(count) { row in
-                Self.read(UnsafeRawPointer(memory.storage.start) + row * chunk, chunk)
-            }
-        }
+        let count = max(1, spreadBytes / MemoryLayout<Float>.stride)
+        let memory = try backend.makeActivation(rows: 1, width: count)
+        backend.write([Float](repeating: 1, count: count), to: memory)
+        let reading = MemoryReading(memory)
+        let speeds = measure(work: Double(reading.byteCount)) { reading.read(by: backend.pool) }
         return speeds.max() ?? 0
     }
-
-    /// Reads memory and does next to nothing with it.
-    private static func read(_ start: UnsafeRawPointer, _ byteCount: Int) {
-        typealias Line = SIMD16<UInt32>
-        var sums = (Line.zero, Line.zero, Line.zero, Line.zero)
-        for offset in stride(from: 0, to: byteCount, by: 4 * MemoryLayout<Line>.size) {
-            sums.0 |= start.load(fromByteOffset: offset, as: Line.self)
-            sums.1 |= start.load(fromByteOffset: offset + 64, as: Line.self)
-            sums.2 |= start.load(fromByteOffset: offset + 128, as: Line.self)
-            sums.3 |= start.load(fromByteOffset: offset + 192, as: Line.self)
-        }
-        // Never so with the ones that are there: but the loop must not be dropped.
-        let sum = sums.0 | sums.1 | sums.2 | sums.3
-        if sum[0] == 0 { consume(sum) }
-    }
-
-    @inline(never) private static func consume(_ line: SIMD16<UInt32>) {}
 
     /// One product of `batch` rows of activations with matrices [rows, columns], one after the other. Throws
     /// `MemoryError`.

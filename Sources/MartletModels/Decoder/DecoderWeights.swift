@@ -50,6 +50,11 @@ package struct DecoderWeights<B: Backend> {
     /// nil before the last stage.
     package let output: DecoderOutput<B>?
 
+    /// The matrices that every decode step multiplies with, in order.
+    package var multiplied: [B.Matrix] {
+        layers.flatMap { [$0.queryKeyValue, $0.output, $0.gateUp, $0.down] } + (output.map { [$0.head] } ?? [])
+    }
+
     package init(_ loader: WeightLoader<B>, _ configuration: DecoderConfiguration) throws {
         let shard = loader.shard ?? Shard(whole: configuration)
         self.shard = shard

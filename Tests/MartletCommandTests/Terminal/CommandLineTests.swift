@@ -71,7 +71,11 @@ import Testing
         let row = BenchRow(context: 128, sequences: 2, decoded: 8, prefill: 100.5, decode: 20.25)
         #expect(row.csv == "128,2,8,100.500,20.250")
         #expect(row.csv.split(separator: ",").count == BenchRow.csvHeading.split(separator: ",").count)
-        #expect(row.text.utf8.count == BenchRow.heading(isPipeline: false).utf8.count)
+        #expect(row.text.utf8.count == BenchRow.heading(isPipeline: false, readsWeights: false).utf8.count)
+        let read = BenchRow(context: 128, sequences: 2, decoded: 8, prefill: 100.5, decode: 20.25, read: 5.5e10)
+        #expect(read.text == row.text + "                 55.0")
+        #expect(read.text.utf8.count == BenchRow.heading(isPipeline: false, readsWeights: true).utf8.count)
+        #expect(read.json["weights_read_bytes_per_second"] == .number(5.5e10))
         #expect(row.json["decode_tokens_per_second"] == .number(20.25))
         #expect(row.json["bubble_shares"] == nil)
         var times = BusyTimes(stageCount: 2)
@@ -80,7 +84,9 @@ import Testing
         times.advance(to: 4)
         let staged = BenchRow(context: 128, sequences: 2, decoded: 8, prefill: 100.5, decode: 20.25, times: times)
         #expect(staged.text == row.text + "             75.0%   0.0% 25.0%")
-        #expect(BenchRow.heading(isPipeline: true).hasPrefix(BenchRow.heading(isPipeline: false) + "   all"))
+        #expect(
+            BenchRow.heading(isPipeline: true, readsWeights: false).hasPrefix(
+                BenchRow.heading(isPipeline: false, readsWeights: false) + "   all"))
         #expect(staged.json["all_stages_busy_share"] == .number(0.75))
     }
 }
