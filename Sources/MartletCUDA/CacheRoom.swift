@@ -5,15 +5,19 @@ package struct CacheRoom: Sendable, Equatable {
     package let total, free: Int
     /// Share of the whole that this program, and whoever else is there, may hold.
     package let utilization: Double
+    /// Ranks that compute there.
+    package let rankCount: Int
 
-    package init(total: Int, free: Int, utilization: Double) {
+    package init(total: Int, free: Int, utilization: Double, rankCount: Int = 1) {
         precondition((0...1).contains(utilization), "\(utilization) of the memory")
-        (self.total, self.free, self.utilization) = (total, free, utilization)
+        (self.total, self.free, self.utilization, self.rankCount) = (total, free, utilization, rankCount)
     }
 
-    /// Working memory that a step may still take when it first needs it, in bytes.
+    /// Working memory that a step of one rank may still take when it first needs it, in bytes.
     package static let reserve = 256 << 20
 
-    /// What a cache may take, in bytes.
-    package var cacheBytes: Int { max(0, Int(Double(total) * utilization) - (total - free) - Self.reserve) }
+    /// What the caches of all ranks may take together, in bytes.
+    package var cacheBytes: Int {
+        max(0, Int(Double(total) * utilization) - (total - free) - rankCount * Self.reserve)
+    }
 }

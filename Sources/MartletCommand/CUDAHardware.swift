@@ -80,18 +80,22 @@ struct CUDAHardware: Hardware {
 
     func cacheType(ofWeights type: DType) -> DType { operandType }
 
-    /// Of all GPUs that ranks compute on, counted as if each were the fullest.
-    func availableBytes() -> Int? {
-        let free = (0..<deviceCount).compactMap { try? CUDADevice($0, of: library).memory().free }
-        return free.min().map { $0 * deviceCount }
+    /// Of each GPU that ranks compute on.
+    func memories(rankCount: Int) -> [RankMemory] {
+        (0..<min(deviceCount, rankCount)).compactMap { device in
+            guard let memory = try? CUDADevice(device, of: library).memory() else { return nil }
+            return RankMemory(
+                seats: Array(stride(from: device, to: rankCount, by: deviceCount)), total: memory.total,
+                available: memory.free)
+        }
     }
 
-    /// What `--gpu-memory-utilization` leaves of them, for each GPU the same.
-    func cacheBytes(of bytes: Int) -> Int {
-        let totals = (0..<deviceCount).compactMap { try? CUDADevice($0, of: library).memory().total }
-        let room = CacheRoom(
-            total: totals.max() ?? 0, free: bytes / deviceCount, utilization: options.deviceMemoryShare)
-        return room.cacheBytes * deviceCount
+    /// What `--gpu-memory-utilization` leaves of a GPU.
+    func cacheBytes(in memory: RankMemory) -> Int {
+        CacheRoom(
+            total: memory.total, free: memory.available, utilization: options.deviceMemoryShare,
+            rankCount: memory.seats.count
+        ).cacheBytes
     }
 }
 

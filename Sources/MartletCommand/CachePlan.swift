@@ -13,16 +13,18 @@ struct CachePlan {
     let budget: Int?
 
     /// Of one copy of the model: copies share the memory evenly. Throws when not even one sequence of the asked length
-    /// fits.
+    /// fits, or no block at all.
     func limits(vocabularyCount: Int) throws(AssemblyError) -> RunnerLimits {
         let bytesPerBlock = cacheBytesPerToken * options.blockSize
         let budget = (options.cacheBytes ?? budget ?? 1 << 30) / options.parallel.data
         let asked = options.maxModelLength.map { min($0, modelLength) }
         let wanted = options.maxRunningSequences * blocks((asked ?? modelLength))
-        let blockCount = max(1, min(budget / bytesPerBlock, wanted))
-        let length = asked ?? min(modelLength, blockCount * options.blockSize)
+        let blockCount = min(budget / bytesPerBlock, wanted)
+        let length = asked ?? min(modelLength, max(1, blockCount) * options.blockSize)
         guard blockCount >= blocks(length) else {
-            throw .cacheTooSmall(tokens: blockCount * options.blockSize, needed: length)
+            throw .cacheTooSmall(
+                tokens: blockCount * options.blockSize, asked: asked, device: options.device,
+                copies: options.parallel.data)
         }
         return RunnerLimits(
             blockSize: options.blockSize, blockCount: blockCount, slotCount: options.maxRunningSequences,

@@ -26,10 +26,10 @@ protocol Hardware: Sendable {
     /// What a KV cache keeps where nobody says, of a model whose weights are stored as `type`.
     func cacheType(ofWeights type: DType) -> DType
 
-    /// Memory for weights and KV caches that is free now, in bytes; nil = unknown.
-    func availableBytes() -> Int?
-    /// What KV caches may take where `bytes` are left beside the weights (D10).
-    func cacheBytes(of bytes: Int) -> Int
+    /// Memories as they are now, of `rankCount` ranks on this machine; empty = unknown.
+    func memories(rankCount: Int) -> [RankMemory]
+    /// What the KV caches of the ranks there may take, in bytes, where all hold their weights (D10).
+    func cacheBytes(in memory: RankMemory) -> Int
 }
 
 extension Hardware {
@@ -63,7 +63,10 @@ struct CPUHardware: Hardware {
     /// The weights' precision; for quantised weights, half precision.
     func cacheType(ofWeights type: DType) -> DType { type.isQuantized ? .f16 : type }
 
-    func availableBytes() -> Int? { HostMemory.read()?.available }
+    func memories(rankCount: Int) -> [RankMemory] {
+        guard let memory = HostMemory.read() else { return [] }
+        return [RankMemory(seats: Array(0..<rankCount), total: memory.total, available: memory.available)]
+    }
 
-    func cacheBytes(of bytes: Int) -> Int { bytes / 4 }
+    func cacheBytes(in memory: RankMemory) -> Int { memory.available / 4 }
 }

@@ -65,9 +65,7 @@ struct ModelAssembly {
         let text = try ModelText(files, options: options, environment: environment)
         let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
         let ranks = try RankAssembly(files, options: options, on: machine, process: process)
-        if let available = machine.availableBytes(), ranks.weightBytes > available {
-            throw AssemblyError.weightsExceedMemory(weights: ranks.weightBytes, available: available)
-        }
+        try ranks.checkWeights()
 
         let cacheBytesPerToken = ranks.layout.cacheBytesPerToken(ranks.cacheType)
         let copies = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
@@ -99,19 +97,27 @@ extension Duration {
 
 /// A model that cannot run here as asked.
 enum AssemblyError: Error, Equatable, CustomStringConvertible {
-    case weightsExceedMemory(weights: Int, available: Int)
-    case cacheTooSmall(tokens: Int, needed: Int)
+    /// Of the ranks that share one memory.
+    case weightsExceedMemory(weights: Int, available: Int, device: ComputeDevice = .cpu, rankCount: Int = 1)
+    /// In the cache of each copy. `asked`: the length, nil where nobody did and not even a block finds room.
+    case cacheTooSmall(tokens: Int, asked: Int?, device: ComputeDevice = .cpu, copies: Int = 1)
     case noTokenizer(file: String)
 
     var description: String {
         switch self {
-        case .weightsExceedMemory(let weights, let available):
-            "The weights take \(Self.gibibytes(weights)) GiB and the machine has \(Self.gibibytes(available)) GiB left:"
-                + " out of memory. Use --quantization int8 or int4, or a smaller file (a Q4_K_M or Q8_0 GGUF), stop"
-                + " other programs, or see `martlet plan` for what fits."
-        case .cacheTooSmall(let tokens, let needed):
-            "The KV cache holds \(tokens) tokens and --max-model-len asks for \(needed). Lower --max-model-len, give"
-                + " more memory with --kv-cache-memory-bytes, or see `martlet plan` for what fits."
+        case .weightsExceedMemory(let weights, let available, let device, let rankCount):
+            "The weights\(rankCount > 1 ? " of \(rankCount) ranks" : "") take \(Self.gibibytes(weights)) GiB and the"
+                + " \(device == .cpu ? "machine" : "GPU") has \(Self.gibibytes(available)) GiB left: out of memory. Use"
+                + " --quantization int8 or int4, or a smaller file (a Q4_K_M or Q8_0 GGUF), stop other programs,"
+                + "\(device != .cpu && rankCount > 1 ? " ask for fewer copies (--data-parallel-size)," : "")"
+                + " or see `martlet plan` for what fits."
+        case .cacheTooSmall(let tokens, let asked, let device, let copies):
+            "The KV cache\(copies > 1 ? " of each of \(copies) copies" : "") holds \(tokens) tokens"
+                + (asked.map { " and --max-model-len asks for \($0). Lower --max-model-len," }
+                    ?? ". Use a smaller file,")
+                + "\(copies > 1 ? " ask for fewer copies (--data-parallel-size)," : "") give more memory with"
+                + " \(device == .cpu ? "--kv-cache-memory-bytes" : "--gpu-memory-utilization"), or see `martlet plan`"
+                + " for what fits."
         case .noTokenizer(let file):
             "\(file) has no tokenizer: tokenizer.json is missing. Copy it beside config.json or name one with"
                 + " --tokenizer."

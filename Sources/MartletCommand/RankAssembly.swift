@@ -6,7 +6,8 @@ import MartletTensor
 import Synchronization
 
 /// Loads a model's ranks, those of a copy all at once: the lead rank on the thread that asks, the others on threads of
-/// their own. Copies come one after the other and share the weights of the first.
+/// their own. Copies come one after the other and share the weights of the first, where the hardware lets them. No
+/// cache is made before all weights are there: what these leave is known then, whoever else takes of the memory.
 struct RankAssembly<Machine: Hardware> {
     let files: ModelFiles
     let options: ModelOptions
@@ -44,14 +45,32 @@ struct RankAssembly<Machine: Hardware> {
     /// Weights are the pages of a mapped file: processes have them in common.
     private var isMapped: Bool { files.isPacked && machine.mapsWeights }
 
-    /// What the ranks of this machine keep as weights, in bytes: what several hold counts for each.
-    var weightBytes: Int {
+    /// The ranks of this machine, by their seats.
+    private var neighbours: [Int] { process?.neighbours ?? Array(0..<layout.size.rankCount) }
+
+    /// Throws `AssemblyError` where a memory doesn't hold the weights of the ranks that keep them there.
+    func checkWeights() throws(AssemblyError) {
+        for memory in machine.memories(rankCount: neighbours.count) {
+            let bytes = weightBytes(of: memory.seats)
+            guard bytes <= memory.available else {
+                throw .weightsExceedMemory(
+                    weights: bytes, available: memory.available, device: options.device,
+                    rankCount: memory.seats.count)
+            }
+        }
+    }
+
+    /// What the ranks in these seats keep as weights, in bytes: what several hold counts for each.
+    private func weightBytes(of seats: [Int]) -> Int {
+        // The copies of one process multiply with the first one's.
+        let isShared = process == nil && machine.sharesWeights
         guard layout.shards.count > 1 else {
-            return footprint.weightBytes * (isMapped ? 1 : process?.neighbours.count ?? 1)
+            return footprint.weightBytes * (isMapped || isShared ? 1 : seats.count)
         }
         let storage = WeightStorage(dtype: options.dtype, quantization: options.quantization)
-        let shards = process.map { $0.neighbours.map(layout.shard) } ?? layout.shards
-        return shards.reduce(0) { $0 + bytes(of: $1, storage) }
+        return seats.lazy.filter { !isShared || $0 < layout.shards.count }.reduce(0) {
+            $0 + bytes(of: layout.shard(ofRank: neighbours[$1]), storage)
+        }
     }
 
     /// What the ranks of this process read of the files, in bytes.
@@ -61,19 +80,25 @@ struct RankAssembly<Machine: Hardware> {
         return shards.reduce(0) { $0 + bytes(of: $1, WeightStorage()) }
     }
 
-    /// Memory that is left, in bytes, once the weights are loaded; nil = unknown.
-    var available: Int? {
-        // Pages of a mapped file count as free, and are not.
-        machine.availableBytes().map {
-            isMapped ? max(0, $0 - files.totalBytes) : $0
-        }
+    /// What the KV caches of all copies may take, in bytes, if nobody says (D10); nil = unknown. So much that no memory
+    /// gives more than its share of what it has left: the ranks ask when all have loaded their weights, those of
+    /// several processes each, at the same place.
+    func cacheBytes() throws -> Int? {
+        let here = machine.memories(rankCount: neighbours.count).map(cacheTokens).min() ?? Int.max
+        let least = try process?.communicator().minimum(of: here) ?? here
+        return least == .max ? nil : least * layout.cacheBytesPerToken(cacheType) * layout.size.data
     }
 
-    /// What the KV cache of all ranks may take, in bytes, if nobody says (D10); nil = unknown. Of ranks in several
-    /// processes every one asks, at the same place.
-    func cacheBytes() throws -> Int? {
-        guard let process else { return available.map(machine.cacheBytes) }
-        return try cacheBytes(process)
+    /// Positions for which the ranks there find room in `memory`.
+    private func cacheTokens(in memory: RankMemory) -> Int {
+        var memory = memory
+        // Pages of a mapped file count as free, and are not.
+        if isMapped { memory.available = max(0, memory.available - files.totalBytes) }
+        let bytesPerToken = memory.seats.reduce(0) { sum, seat in
+            let shard = layout.shard(ofRank: neighbours[seat])
+            return sum + shard.layers.count * shard.heads.cacheBytesPerToken(cacheType)
+        }
+        return machine.cacheBytes(in: memory) / max(1, bytesPerToken)
     }
 
     private func bytes(of shard: Shard, _ storage: WeightStorage) -> Int {
@@ -90,29 +115,29 @@ struct RankAssembly<Machine: Hardware> {
     ) throws -> [Ranks] {
         let count = LoadCount(total: fileBytes, show: progress), weights = SharedWeights<Machine.RankBackend>()
         if let process { return try lead(process, weights: weights, loaded: count.add, sized: sized) }
-        var limits: RunnerLimits?
-        return try (0..<layout.size.data).map { copy in
-            try load(copy: copy, weights: weights, count: count) {
-                let found = try limits ?? sized()
-                limits = found
-                return found
-            }
-        }
+        let copies = try (0..<layout.size.data).map { try load(copy: $0, weights: weights, count: count) }
+        let limits = try sized()
+        return try copies.map { try $0(limits) }
     }
 
+    /// A copy whose weights are loaded: makes its runner once it is told what the caches of one may hold.
+    private typealias LoadedCopy = (RunnerLimits) throws -> Ranks
+
     private func load(
-        copy: Int, weights: SharedWeights<Machine.RankBackend>, count: LoadCount, sized: () throws -> RunnerLimits
-    ) throws -> Ranks {
+        copy: Int, weights: SharedWeights<Machine.RankBackend>, count: LoadCount
+    ) throws -> LoadedCopy {
         let places = places(ofCopy: copy)
         guard places.count > 1 else {
             let rank = try LoadedRank(
                 files, options: options, on: machine, place: places[0], communicator: SoleCommunicator(),
                 weights: weights, loaded: count.add)
-            let runner = try rank.runner(
-                limits: sized(), cacheType: cacheType, footprint: footprint, progress: StepProgress())
-            return Ranks(
-                runner: GroupRunner(lead: runner), threadCount: machine.threadCount(of: rank.backend),
-                reading: machine.reading(of: rank.weights.multiplied))
+            return { limits in
+                let runner = try rank.runner(
+                    limits: limits, cacheType: cacheType, footprint: footprint, progress: StepProgress())
+                return Ranks(
+                    runner: GroupRunner(lead: runner), threadCount: machine.threadCount(of: rank.backend),
+                    reading: machine.reading(of: rank.weights.multiplied))
+            }
         }
         let stageCount = layout.stages.count
         let trace = stageCount > 1 ? PipelineTrace(stageCount: stageCount) : nil
@@ -128,19 +153,29 @@ struct RankAssembly<Machine: Hardware> {
                 progress: StepProgress(
                     of: leadProgress, trace: shard.tensorRank == 0 ? trace : nil, stage: shard.stage))
         }
-        do {
+        let rank = try Self.breakingUp(group) {
             let rank = try LoadedRank(
                 files, options: options, on: machine, place: places[0], communicator: communicator,
                 weights: weights, loaded: count.add)
             try communicator.barrier()
-            let limits = try sized()
+            return rank
+        }
+        return { limits in
             for follower in followers { follower.orders.put(.begin(limits)) }
-            let runner = try rank.runner(
-                limits: limits, cacheType: cacheType, footprint: footprint, progress: leadProgress)
+            let runner = try Self.breakingUp(group) {
+                try rank.runner(limits: limits, cacheType: cacheType, footprint: footprint, progress: leadProgress)
+            }
             let threads = places.reduce(0) { $0 + ($1.threads ?? 1) }
             return Ranks(
                 runner: GroupRunner(lead: runner, followers: followers, communicator: communicator),
                 threadCount: threads, trace: trace)
+        }
+    }
+
+    /// What the lead cannot do, the others are told.
+    private static func breakingUp<Result>(_ group: LocalGroup, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
         } catch {
             group.breakUp("\(error)")
             throw error

@@ -23,10 +23,10 @@ import Testing
         try ModelFiles.open(options.model, loadFormat: options.loadFormat, environment: [:])
     }
 
-    /// The tokens that an engine on `machine` gives to a prompt, and the blocks of its cache.
+    /// The tokens that engines on `machine` give to a prompt each, the same one, and what the cache of each holds.
     private func tokens(
         _ options: ModelOptions, on machine: some Hardware
-    ) async throws -> (tokens: [TokenID], limits: RunnerLimits) {
+    ) async throws -> (tokens: [[TokenID]], limits: RunnerLimits) {
         let (assembly, runners) = try ModelAssembly.load(
             files(options), options, on: machine, environment: [:], process: nil) { _ in }
         var configuration = EngineConfiguration()
@@ -38,23 +38,35 @@ import Testing
         var sampling = SamplingParameters()
         sampling.temperature = 0
         sampling.maxTokens = 6
-        let prompt = Prompt(tokens: [291, 293, 296, 10, 40, 41, 297, 10])
-        var tokens: [TokenID] = []
-        for await event in try await group.submit(GenerationRequest(prompt: prompt, sampling: sampling)).events {
-            if case .tokens(_, let some) = event { tokens += some.map(\.token) }
+        let request = GenerationRequest(
+            prompt: Prompt(tokens: [291, 293, 296, 10, 40, 41, 297, 10]), sampling: sampling)
+        var generations: [Generation] = []
+        for _ in 0..<options.parallel.data { generations.append(try await group.submit(request)) }
+        #expect(Set(generations.map(\.id.engine)).count == options.parallel.data)
+        var tokens: [[TokenID]] = []
+        for generation in generations {
+            tokens.append([])
+            for await event in generation.events {
+                if case .tokens(_, let some) = event { tokens[tokens.count - 1] += some.map(\.token) }
+            }
         }
         loop.cancel()
         await loop.value
         return (tokens, limits)
     }
 
-    /// One rank, and two that share every layer, on a GPU each or both on one: the CPU's tokens.
-    @Test(arguments: [("", 1), ("--tensor-parallel-size 2", 2), ("--tensor-parallel-size 2", 1)])
+    /// One rank; two that share every layer; two copies, each with half of what is left: on a GPU each or both on one
+    /// that has room for little more. The CPU's tokens.
+    @Test(arguments: [
+        ("", 1), ("--tensor-parallel-size 2", 2), ("--tensor-parallel-size 2", 1), ("--data-parallel-size 2", 2),
+        ("--data-parallel-size 2", 1),
+    ])
     func servesWhatTheCPUServes(_ words: String, _ gpuCount: Int) async throws {
         let options = try options(words + " --dtype float32")
         let expected = try await tokens(options, on: CPUHardware(options: options))
-        #expect(expected.tokens.count == 6)
-        try await EmulatedGPUs.run(count: gpuCount) { gpus in
+        #expect(expected.tokens.allSatisfy { $0.count == 6 && $0 == expected.tokens[0] })
+        let rankCount = options.parallel.rankCount / gpuCount
+        try await EmulatedGPUs.run(count: gpuCount, memoryBytes: rankCount * (400 << 20)) { gpus in
             let machine = try CUDAHardware(
                 options, files(options).configuration, library: gpus.library, environment: [:])
             let found = try await tokens(options, on: machine)
@@ -68,11 +80,47 @@ import Testing
         try EmulatedGPUs.run(count: 2, memoryBytes: 4 << 30) { gpus in
             let machine = try CUDAHardware(
                 options, files(options).configuration, library: gpus.library, environment: [:])
-            #expect(machine.availableBytes() == 8 << 30)
+            var memories = machine.memories(rankCount: 2)
+            #expect(memories.map(\.seats) == [[0], [1]])
+            #expect(memories.allSatisfy { $0.total == 4 << 30 && $0.available == 4 << 30 })
             // A quarter stays free, and what a step may still need.
-            #expect(machine.cacheBytes(of: 8 << 30) == 2 * ((3 << 30) - CacheRoom.reserve))
-            #expect(machine.cacheBytes(of: 4 << 30) == 2 * ((1 << 30) - CacheRoom.reserve))
-            #expect(machine.cacheBytes(of: 1 << 30) == 0)
+            #expect(machine.cacheBytes(in: memories[1]) == (3 << 30) - CacheRoom.reserve)
+            memories[1].available = 2 << 30
+            #expect(machine.cacheBytes(in: memories[1]) == (1 << 30) - CacheRoom.reserve)
+            memories[1].available = 1 << 29
+            #expect(machine.cacheBytes(in: memories[1]) == 0)
+            // Three ranks of this machine on its two GPUs.
+            #expect(machine.memories(rankCount: 3).map(\.seats) == [[0, 2], [1]])
+        }
+    }
+
+    /// Where one copy fits and two do not, the error says so before anything is loaded, or when all is.
+    @Test func copiesThatDoNotFit() throws {
+        var one = try options("--dtype float32"), two = try options("--data-parallel-size 2 --dtype float32")
+        (one.device, two.device) = (.cuda, .cuda)
+        let files = try files(one)
+        let weightBytes = ModelFootprint(files.configuration, dtype: .f32).weightBytes
+        try EmulatedGPUs.run(memoryBytes: weightBytes * 3 / 2) { gpus in
+            let machine = { (options: ModelOptions) in
+                try CUDAHardware(options, files.configuration, library: gpus.library, environment: [:])
+            }
+            try RankAssembly(files, options: one, on: machine(one)).checkWeights()
+            let error = #expect(throws: AssemblyError.self) {
+                try RankAssembly(files, options: two, on: machine(two)).checkWeights()
+            }
+            #expect(
+                error
+                    == .weightsExceedMemory(
+                        weights: 2 * weightBytes, available: weightBytes * 3 / 2, device: .cuda, rankCount: 2))
+            #expect(error?.description.contains("ask for fewer copies (--data-parallel-size)") == true)
+        }
+        try EmulatedGPUs.run(memoryBytes: 400 << 20) { gpus in
+            let machine = try CUDAHardware(two, files.configuration, library: gpus.library, environment: [:])
+            let error = #expect(throws: AssemblyError.self) {
+                _ = try ModelAssembly.load(files, two, on: machine, environment: [:], process: nil) { _ in }
+            }
+            #expect(error == .cacheTooSmall(tokens: 0, asked: 256, device: .cuda, copies: 2))
+            #expect(error?.description.contains("fewer copies (--data-parallel-size), give more memory") == true)
         }
     }
 

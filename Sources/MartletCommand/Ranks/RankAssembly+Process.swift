@@ -85,7 +85,7 @@ extension RankAssembly {
                 files, options: options, on: machine, place: place, communicator: ownCopy(of: world),
                 weights: SharedWeights(), loaded: loaded)
             try world.barrier()
-            _ = try cacheBytes(process)
+            _ = try cacheBytes()
             let progress = StepProgress()
             process.link.report { progress.tickCount }
             let leads = layout.replica(ofRank: process.rank) > 0 && process.rank % layout.shards.count == 0
@@ -98,22 +98,6 @@ extension RankAssembly {
             }
         } catch {
             process.breakUp.say("rank \(process.rank): \(error)")
-        }
-    }
-
-    /// Memory that the KV caches of all copies may take: so much that no machine gives more than its share of what
-    /// it has left. Every rank asks at the same place, when all have loaded their weights.
-    func cacheBytes(_ process: RankProcess) throws -> Int? {
-        let here = cacheBytesPerToken(of: process.neighbours)
-        let tokens = available.map { machine.cacheBytes(of: $0) / max(1, here) } ?? Int.max
-        let least = try process.communicator().minimum(of: tokens)
-        return least == .max ? nil : least * layout.cacheBytesPerToken(cacheType) * layout.size.data
-    }
-
-    private func cacheBytesPerToken(of ranks: [Int]) -> Int {
-        ranks.reduce(0) { sum, rank in
-            let shard = layout.shard(ofRank: rank)
-            return sum + shard.layers.count * shard.heads.cacheBytesPerToken(cacheType)
         }
     }
 

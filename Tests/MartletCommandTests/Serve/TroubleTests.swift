@@ -62,6 +62,15 @@ import Testing
         #expect(error.description.contains("martlet plan"))
     }
 
+    @Test func noRoomForABlock() throws {
+        var options = ModelOptions()
+        options.cacheBytes = 1000
+        let plan = CachePlan(options: options, cacheBytesPerToken: 1000, modelLength: 65536, budget: nil)
+        #expect(throws: AssemblyError.cacheTooSmall(tokens: 0, asked: nil)) {
+            try plan.limits(vocabularyCount: 1000)
+        }
+    }
+
     @Test func contextBeyondTheCache() throws {
         var options = ModelOptions()
         options.maxModelLength = 4096
