@@ -94,6 +94,20 @@ import Testing
         }
     }
 
+    /// Copies on one GPU have its room between them, those on two GPUs the smaller one's each.
+    @Test(arguments: [(1, 1), (2, 2)])
+    func copiesShareTheRoom(gpuCount: Int, times: Int) throws {
+        let options = try options("--data-parallel-size 2")
+        let files = try files(options)
+        try EmulatedGPUs.run(count: gpuCount, memoryBytes: 4 << 30) { gpus in
+            let machine = try CUDAHardware(options, files.configuration, library: gpus.library, environment: [:])
+            let room = try times * machine.cacheBytes(in: #require(machine.memories(rankCount: 2).first))
+            let ranks = try RankAssembly(files, options: options, on: machine)
+            let bytes = try #require(try ranks.cacheBytes())
+            #expect(bytes <= room && bytes > room - 2 * ranks.layout.cacheBytesPerToken(ranks.cacheType))
+        }
+    }
+
     /// Where one copy fits and two do not, the error says so before anything is loaded, or when all is.
     @Test func copiesThatDoNotFit() throws {
         var one = try options("--dtype float32"), two = try options("--data-parallel-size 2 --dtype float32")
