@@ -100,7 +100,10 @@ let package = Package(
         // Tests mirror Sources.
         .target(
             name: "MartletTestSupport",
-            dependencies: ["MartletCUDA", "MartletEngine", "MartletTensor", "MartletCore", "CCUDA", "CUDAEmulation"],
+            dependencies: [
+                "MartletCUDA", "MartletEngine", "MartletParallel", "MartletTensor", "MartletCore", "CCUDA",
+                "CUDAEmulation",
+            ],
             path: "Tests/MartletTestSupport", swiftSettings: swift),
         .testTarget(name: "MartletCoreTests", dependencies: ["MartletCore"], swiftSettings: swift),
         .testTarget(

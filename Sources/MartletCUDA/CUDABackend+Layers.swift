@@ -3,23 +3,34 @@ import MartletTensor
 // MARK: - Layers
 
 extension CUDABackend {
-    /// Decodes of one rank are filled up to the next of a few row counts; the second step of a shape is written down as
-    /// a graph, which all that follow run.
+    /// Decodes are filled up to the next of a few row counts; the second step of a shape is written down as a graph,
+    /// which all that follow run. Not where ranks exchange through the host, which no graph has.
     package func layers(
         _ batch: AttentionBatch, cache: KVCache, room: Int, _ body: (AttentionBatch) throws -> Void
     ) throws {
-        guard capturesGraphs, rankCount == 1, let rows = Self.paddedRows(batch, room: room) else {
+        guard capturesGraphs, rankCount == 1 || ranks.isOnStream, let rows = Self.paddedRows(batch, room: room) else {
             return try body(batch)
         }
-        let padded = Self.padded(batch, to: rows)
+        try scratch.whileWrittenDown { try decodes(Self.padded(batch, to: rows), cache: cache, body) }
+    }
+
+    private func decodes(
+        _ batch: AttentionBatch, cache: KVCache, _ body: (AttentionBatch) throws -> Void
+    ) throws {
         let shape = try performThrowing {
-            let staged = try batches.stage(padded, for: cache, by: staging)
-            return DecodeGraphs.Shape(rows: rows, tableWidth: staged.tableWidth, generation: scratch.generation)
+            let staged = try batches.stage(batch, for: cache, by: staging)
+            return DecodeGraphs.Shape(
+                rows: batch.rowCount, tableWidth: staged.tableWidth,
+                generation: rankCount == 1 ? scratch.generation : ranks.moveCount)
         }
         if try performThrowing({ try cache.decodes.launch(shape) }) { return }
-        guard cache.decodes.isKnown(shape) else { return try body(padded) }
+        guard cache.decodes.isKnown(shape) else {
+            try body(batch)
+            if rankCount > 1 { try performThrowing { try ranks.agree(onMovesTo: scratch.generation) } }
+            return
+        }
         let graph = try DeviceGraph(on: stream) {
-            try body(padded)
+            try body(batch)
             // What an operation of the body could not do.
             try performThrowing {}
         }

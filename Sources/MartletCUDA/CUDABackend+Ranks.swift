@@ -8,19 +8,35 @@ extension CUDABackend {
     package var rank: Int { communicator.rank }
     package var rankCount: Int { communicator.size }
 
+    /// How the ranks exchange, in words; nil for one rank alone. Finds it out where that has not been done, which every
+    /// rank does at the same place: before memory is counted, of which NCCL takes some.
+    package func rankExchangeSummary() throws -> String? {
+        guard rankCount > 1 else { return nil }
+        _ = try performThrowing { try ranks.means(staging) }
+        return ranks.summary
+    }
+
     package func allReduce(_ x: Activation<Storage>) throws {
         guard rankCount > 1 else { return }
         precondition(x.stride == x.width && x.dtype == .f32, "not dense rows of f32")
         try performThrowing {
-            if let peers, try peers.sum(x.rows * x.width, at: x.address, by: self) { return }
-            try throughHost(x) { try communicator.allReduce($0) }
+            let count = x.rows * x.width
+            switch try ranks.means(staging) {
+            case .nccl(let exchange): try exchange.sum(count, at: x.address, by: self)
+            case .peers(let exchange): try exchange.sum(count, at: x.address, by: self)
+            case .host: try throughHost(x) { try communicator.allReduce($0) }
+            }
         }
     }
 
     package func allGather(_ widths: [Int], of x: Activation<Storage>) throws {
         guard rankCount > 1 else { return }
         precondition(x.stride == x.width && x.dtype == .f32, "not dense rows of f32")
+        precondition(widths.count == rankCount && widths.reduce(0, +) == x.width, "\(widths) of \(x.width) columns")
         try performThrowing {
+            if case .nccl(let exchange) = try ranks.means(staging) {
+                return try exchange.gather(widths, rows: x.rows, at: x.address)
+            }
             try throughHost(x) { all in
                 for row in 0..<x.rows {
                     let row = all[row * x.width..<(row + 1) * x.width]
@@ -34,8 +50,19 @@ extension CUDABackend {
         guard rankCount > 1 else { return }
         precondition(x.stride == x.width && x.dtype == .f32, "not dense rows of f32")
         try performThrowing {
+            if case .nccl(let exchange) = try ranks.means(staging) {
+                return try exchange.broadcast(x.rows * x.width, at: x.address, from: root)
+            }
             try throughHost(x) { try communicator.broadcast(UnsafeMutableRawBufferPointer($0), from: root) }
         }
+    }
+
+    /// x = the sum of the parts, [count] each, in order of rank; `parts`: where their addresses are.
+    func sumRanks(_ count: Int, of size: Int, parts: CUdeviceptr, into x: CUdeviceptr) throws(CUDAError) {
+        // A block of threads sums up 1024 elements.
+        try launch(
+            KernelName(.sumRanks), grid: ((count + 1023) / 1024, 1, 1), threads: 256, x, parts, Int32(size),
+            Int64(count))
     }
 
     package func agrees(on value: UInt64) throws -> Bool { try communicator.agrees(on: value) }

@@ -29,14 +29,14 @@ package final class CUDABackend: Backend {
     let batches: StagedBatches
     /// Where what comes from the device arrives.
     let arrivals: PinnedScratch
-    let peers: PeerExchange?
+    let ranks: RankExchange
     var rotaries: [RotaryFrequencies] = []
     var pictures = DevicePictures()
     private let failures: NotedFailure
 
     /// `operandType`: f32, f16 or bf16. `threads`: of the host, for loading. `cache`: of compiled kernels. `peers`:
-    /// where all ranks of `communicator` are threads of this process; without it they exchange through the host's
-    /// memory. `capturesGraphs`: whether decodes are written down and replayed. Throws `CUDAError`.
+    /// where all ranks of `communicator` are threads of this process; without it, and without NCCL, they exchange
+    /// through the host's memory. `capturesGraphs`: whether decodes are written down and replayed. Throws `CUDAError`.
     package init(
         _ device: CUDADevice, operandType: DType, threads: Int? = nil, cache: KernelCache = KernelCache(),
         communicator: any Communicator = SoleCommunicator(), peers: PeerGroup? = nil, capturesGraphs: Bool = true
@@ -57,7 +57,7 @@ package final class CUDABackend: Backend {
         scratch = ScratchMemory(on: stream)
         batches = StagedBatches(scratch)
         arrivals = PinnedScratch(on: stream)
-        self.peers = try PeerExchange(peers, on: stream, communicator: communicator)
+        ranks = RankExchange(communicator, group: peers, on: stream)
     }
 
     /// A backend with operands of another type on the stream of `other`: each reads what the other has written, and
@@ -66,7 +66,7 @@ package final class CUDABackend: Backend {
         precondition(!operandType.isQuantized, "operands of \(operandType)")
         self.operandType = operandType
         (device, stream, kernels, staging) = (other.device, other.stream, other.kernels, other.staging)
-        (communicator, peers, capturesGraphs) = (other.communicator, other.peers, other.capturesGraphs)
+        (communicator, ranks, capturesGraphs) = (other.communicator, other.ranks, other.capturesGraphs)
         (host, pool, products, strips) = (other.host, other.pool, other.products, other.strips)
         (scratch, batches, arrivals, failures) = (other.scratch, other.batches, other.arrivals, other.failures)
     }

@@ -46,8 +46,6 @@ final class PeerExchange {
     fileprivate static let pieceBytes = 4 << 20
     /// Elements of a piece.
     private static let pieceCount = pieceBytes / MemoryLayout<Float>.stride
-    /// Elements that a block of threads sums up.
-    private static let blockCount = 1024
 
     private let group: PeerGroup
     private let stream: DeviceStream
@@ -55,13 +53,11 @@ final class PeerExchange {
     private let own: PeerMailbox
     /// Of every rank's pieces, [2, ranks].
     private let addresses: DeviceBuffer
-    /// In order of rank, empty where one does not reach another; nil until they have met.
-    private var all: [PeerMailbox]?
+    /// In order of rank; empty until they have met, or where one does not reach another.
+    private var all: [PeerMailbox] = []
     private var turn = 0
 
-    /// nil where there is nobody to exchange with.
-    init?(_ group: PeerGroup?, on stream: DeviceStream, communicator: any Communicator) throws(CUDAError) {
-        guard let group, communicator.size > 1 else { return nil }
+    init(_ group: PeerGroup, on stream: DeviceStream, communicator: any Communicator) throws(CUDAError) {
         precondition(group.size == communicator.size, "a group of \(group.size) for \(communicator.size) ranks")
         (self.group, self.stream, self.communicator) = (group, stream, communicator)
         own = try PeerMailbox(on: stream)
@@ -72,39 +68,33 @@ final class PeerExchange {
     /// Others' memory is read no more when theirs may go.
     deinit { try? stream.synchronize() }
 
-    /// x = the sum of every rank's x, [count]. False, on every rank, where they do not reach each other's memory.
-    func sum(_ count: Int, at x: CUdeviceptr, by backend: CUDABackend) throws -> Bool {
-        let all = try self.all ?? meet(backend.staging)
-        guard !all.isEmpty else { return false }
-        for first in stride(from: 0, to: count, by: Self.pieceCount) {
-            try sumPiece(min(Self.pieceCount, count - first), of: all, at: x + UInt64(first * 4), by: backend)
-        }
-        return true
-    }
-
-    /// Every rank calls it with its first sum.
-    private func meet(_ staging: Staging) throws -> [PeerMailbox] {
+    /// Every rank calls it, before anything else. False, on every rank, where they do not reach each other's memory.
+    func meet(_ staging: Staging) throws -> Bool {
         try communicator.barrier()
         let shown = group.mailboxes ?? []
         let reaches = try !shown.isEmpty && shown.allSatisfy { try stream.device.reaches($0.device) }
-        let all = try communicator.minimum(of: reaches ? 1 : 0) == 1 ? shown : []
-        try staging.copy([0, 1].flatMap { turn in all.map { $0.address(turn) } }, to: addresses.address)
-        self.all = all
-        return all
+        guard try communicator.minimum(of: reaches ? 1 : 0) == 1 else { return false }
+        try staging.copy([0, 1].flatMap { turn in shown.map { $0.address(turn) } }, to: addresses.address)
+        all = shown
+        return true
     }
 
-    private func sumPiece(
-        _ count: Int, of all: [PeerMailbox], at x: CUdeviceptr, by backend: CUDABackend
-    ) throws {
+    /// x = the sum of every rank's x, [count].
+    func sum(_ count: Int, at x: CUdeviceptr, by backend: CUDABackend) throws {
+        for first in stride(from: 0, to: count, by: Self.pieceCount) {
+            try sumPiece(min(Self.pieceCount, count - first), at: x + UInt64(first * 4), by: backend)
+        }
+    }
+
+    private func sumPiece(_ count: Int, at x: CUdeviceptr, by backend: CUDABackend) throws {
         // The others have read what was here two sums ago: they recorded that before the last meeting.
         for peer in all where peer !== own { try stream.wait(for: peer.read[turn]) }
         try stream.copy(count * MemoryLayout<Float>.stride, from: x, to: own.address(turn))
         try own.written[turn].record()
         try communicator.barrier()
         for peer in all where peer !== own { try stream.wait(for: peer.written[turn]) }
-        try backend.launch(
-            KernelName(.sumRanks), grid: ((count + Self.blockCount - 1) / Self.blockCount, 1, 1), threads: 256, x,
-            addresses.address + UInt64(turn * all.count * 8), Int32(all.count), Int64(count))
+        try backend.sumRanks(
+            count, of: all.count, parts: addresses.address + UInt64(turn * all.count * 8), into: x)
         try own.read[turn].record()
         turn = 1 - turn
     }

@@ -71,6 +71,8 @@ struct CUDAHardware: Hardware {
             communicator: communicator, peers: peers, capturesGraphs: options.capturesGraphs)
     }
 
+    func exchange(of backend: CUDABackend) throws -> String? { try backend.rankExchangeSummary() }
+
     /// In f16 the tower and its merger would overflow on some pictures: they compute in bf16, which takes no more.
     func towerBackend(beside backend: CUDABackend) -> CUDABackend {
         operandType == .f16 ? backend.beside(operandType: .bf16) : backend

@@ -15,6 +15,9 @@ protocol Hardware: Sendable {
     func soleBackend() throws -> RankBackend
     /// What the rank at `place` computes on, with the ranks of its stage.
     func backend(at place: RankPlace, communicator: any Communicator) throws -> RankBackend
+    /// How the ranks that share layers with this one exchange, in words; nil where there is nothing to say. All of them
+    /// call it at once, and find it out.
+    func exchange(of backend: RankBackend) throws -> String?
     /// What that rank's vision tower computes on.
     func towerBackend(beside backend: RankBackend) -> RankBackend
     /// Threads that compute for a rank.
@@ -33,6 +36,7 @@ protocol Hardware: Sendable {
 }
 
 extension Hardware {
+    func exchange(of backend: RankBackend) throws -> String? { nil }
     func reading(of matrices: [RankBackend.Matrix]) -> MemoryReading? { nil }
 }
 

@@ -9,6 +9,8 @@ struct LoadedRank<Machine: Hardware> {
 
     let backend: B
     let weights: DecoderWeights<B>
+    /// How it exchanges with others, in words.
+    let exchange: String?
     private let decoder: TextDecoder<B>
     private let tower: VisionTower<B>?
     private let vision: VisionConfiguration?
@@ -22,6 +24,8 @@ struct LoadedRank<Machine: Hardware> {
     ) throws {
         backend = try machine.backend(
             at: place, communicator: communicator.subgroup(Array(place.shard.stageRanks)))
+        // Before memory is counted, of which that takes some.
+        exchange = try machine.exchange(of: backend)
         link = StageLink(place.shard, communicator: communicator)
         let backend = backend, towerBackend = machine.towerBackend(beside: backend)
         let loader = { (backend: B) in

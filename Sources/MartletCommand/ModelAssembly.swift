@@ -25,6 +25,8 @@ struct ModelAssembly {
     let cost: CostModel
     /// When the stages of a pipeline are busy; of the first copy.
     let trace: PipelineTrace?
+    /// How ranks that share layers exchange, in words; nil where there is nothing to say.
+    let rankExchange: String?
     /// Of what a decode step multiplies with; nil where several ranks or a GPU do.
     let reading: MemoryReading?
 
@@ -86,7 +88,7 @@ struct ModelAssembly {
             endTokens: text.endTokens, footprint: ranks.footprint, cacheType: ranks.cacheType,
             parallel: options.parallel, isOneProcess: process == nil,
             threadCount: copies.reduce(0) { $0 + $1.threadCount }, cost: runners[0].costModel, trace: copies[0].trace,
-            reading: copies.count == 1 ? copies[0].reading : nil)
+            rankExchange: copies[0].exchange, reading: copies.count == 1 ? copies[0].reading : nil)
         return (assembly, runners)
     }
 }

@@ -38,6 +38,8 @@ struct RankAssembly<Machine: Hardware> {
         let threadCount: Int
         /// Of the stages of a pipeline.
         var trace: PipelineTrace?
+        /// How those that share layers exchange, in words.
+        var exchange: String?
         /// Of what a decode step multiplies with, where one rank does.
         var reading: MemoryReading?
     }
@@ -168,7 +170,7 @@ struct RankAssembly<Machine: Hardware> {
             let threads = places.reduce(0) { $0 + ($1.threads ?? 1) }
             return Ranks(
                 runner: GroupRunner(lead: runner, followers: followers, communicator: communicator),
-                threadCount: threads, trace: trace)
+                threadCount: threads, trace: trace, exchange: rank.exchange)
         }
     }
 

@@ -36,6 +36,9 @@ package protocol Communicator: AnyObject {
     /// Ends the group, and with it every group that it is part of or that is part of it: what waits in an operation on
     /// any rank, or comes to one, throws with this reason. The first reason stays. From any thread.
     func breakUp(_ reason: String)
+
+    /// Throws if the group is broken up; waits for nobody. For whoever waits for ranks by other means than these.
+    func check() throws(CommunicatorError)
 }
 
 /// A group that can't go on: which is for good.
@@ -64,4 +67,5 @@ package final class SoleCommunicator: Communicator {
     package func barrier() {}
     package func subgroup(_ ranks: [Int]) -> any Communicator { self }
     package func breakUp(_ reason: String) {}
+    package func check() {}
 }

@@ -23,6 +23,8 @@ package final class LocalCommunicator: Communicator {
 
     package func breakUp(_ reason: String) { whole.breakUp(reason) }
 
+    package func check() throws(CommunicatorError) { if let error = group.error { throw error } }
+
     package func barrier() throws(CommunicatorError) { try together(nil, count: 0) {} }
 
     package func broadcast(_ x: UnsafeMutableRawBufferPointer, from root: Int) throws(CommunicatorError) {

@@ -24,7 +24,7 @@ bool exchange::is_done(machine &machine) {
     for (const auto &part : parts)
         if (!part->is_done) part->group->try_to_meet(machine, *part);
     return std::all_of(parts.begin(), parts.end(),
-                       [](const auto &part) { return part->is_done || part->group->is_aborted; });
+                       [](const auto &part) { return part->is_done || part->group->aborted[size_t(part->rank)]; });
 }
 
 void rank_group::add(const std::shared_ptr<part> &part) {
@@ -89,7 +89,7 @@ void rank_group::try_to_meet(machine &machine, part &own) {
         std::sort(parts.begin(), parts.end(), [](const auto &a, const auto &b) { return a->rank < b->rank; });
     }
     for (const auto &part : parts)
-        if (!part->has_arrived) return;
+        if (!part->has_arrived || aborted[size_t(part->rank)]) return;
     bool is_legal = true;
     for (const auto &part : parts) {
         const bool is_pair = part->kind == part::send || part->kind == part::receive;

@@ -38,7 +38,7 @@ struct exchange {
 
 /// The ranks of a communicator.
 struct rank_group {
-    explicit rank_group(int size) : devices(size_t(size), -1), collective_counts(size_t(size)) {}
+    explicit rank_group(int size) : devices(size_t(size), -1), aborted(size_t(size)), collective_counts(size_t(size)) {}
 
     int size() const { return int(devices.size()); }
     /// Numbers the part, and keeps it for the others to find.
@@ -48,8 +48,10 @@ struct rank_group {
 
     /// By rank; -1 where none has come.
     std::vector<int> devices;
+    /// By rank: those that exchange nothing any more, and are not told of one another.
+    std::vector<bool> aborted;
     int joined = 0;
-    bool is_refused = false, is_aborted = false;
+    bool is_refused = false;
 
   private:
     void reduce(machine &machine, std::vector<std::shared_ptr<part>> &parts);

@@ -62,7 +62,6 @@ struct cublasLtMatmulPreferenceOpaque {
 struct ncclComm {
     std::shared_ptr<emulation::rank_group> group;
     int rank, device;
-    bool is_aborted;
 };
 
 #endif

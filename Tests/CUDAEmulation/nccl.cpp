@@ -66,7 +66,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t *communicator, int rank_count, ncclUniq
     group->devices[size_t(rank)] = device->context.device;
     group->joined++;
     here().changed.notify_all();
-    *communicator = here().communicators.make({group, rank, device->context.device, false});
+    *communicator = here().communicators.make({group, rank, device->context.device});
     if (calls.depth > 0) {
         calls.joining.push_back(group);
         return ncclSuccess;
@@ -85,7 +85,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t communicator) {
 
 ncclResult_t ncclCommAbort(ncclComm_t communicator) {
     if (!here().communicators.has(communicator)) return ncclInvalidArgument;
-    communicator->group->is_aborted = true;
+    communicator->group->aborted[size_t(communicator->rank)] = true;
     here().changed.notify_all();
     here().communicators.destroy(communicator);
     return ncclSuccess;
@@ -93,7 +93,7 @@ ncclResult_t ncclCommAbort(ncclComm_t communicator) {
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t communicator, ncclResult_t *error) {
     if (!here().communicators.has(communicator)) return ncclInvalidArgument;
-    *error = communicator->group->is_aborted ? ncclRemoteError : ncclSuccess;
+    *error = ncclSuccess;
     return ncclSuccess;
 }
 

@@ -26,7 +26,7 @@ import Testing
     /// The tokens that engines on `machine` give to a prompt each, the same one, and what the cache of each holds.
     private func tokens(
         _ options: ModelOptions, on machine: some Hardware
-    ) async throws -> (tokens: [[TokenID]], limits: RunnerLimits) {
+    ) async throws -> (tokens: [[TokenID]], limits: RunnerLimits, exchange: String?) {
         let (assembly, runners) = try ModelAssembly.load(
             files(options), options, on: machine, environment: [:], process: nil) { _ in }
         var configuration = EngineConfiguration()
@@ -52,7 +52,7 @@ import Testing
         }
         loop.cancel()
         await loop.value
-        return (tokens, limits)
+        return (tokens, limits, assembly.rankExchange)
     }
 
     /// One rank; two that share every layer; two copies, each with half of what is left: on a GPU each or both on one
@@ -72,6 +72,8 @@ import Testing
             let found = try await tokens(options, on: machine)
             #expect(found.tokens == expected.tokens)
             #expect(found.limits.blockCount > 100)
+            let exchange = gpuCount == 2 ? "NCCL 2.20.5" : "the GPUs' memory (ranks 0 and 1 share a GPU)"
+            #expect(found.exchange == (options.parallel.tensor == 2 ? exchange : nil))
         }
     }
 

@@ -42,10 +42,12 @@ package final class EmulatedGPUs: @unchecked Sendable {
 
     /// The same of a body that waits.
     package static func run<Result>(
-        count: Int = 1, memoryBytes: Int = 1 << 30, seed: UInt64 = 1, _ body: (EmulatedGPUs) async throws -> Result
+        count: Int = 1, memoryBytes: Int = 1 << 30, hasNCCL: Bool = true, patienceSeconds: Double? = nil,
+        seed: UInt64 = 1, _ body: (EmulatedGPUs) async throws -> Result
     ) async throws -> Result {
         let gpus = try open(
-            count: count, memoryBytes: memoryBytes, architecture: 89, multiprocessorCount: 4, seed: seed)
+            count: count, memoryBytes: memoryBytes, architecture: 89, multiprocessorCount: 4, hasNCCL: hasNCCL,
+            patienceSeconds: patienceSeconds, seed: seed)
         let result: Result
         do {
             result = try await body(gpus)
@@ -70,13 +72,16 @@ package final class EmulatedGPUs: @unchecked Sendable {
     }
 
     private static func open(
-        count: Int, memoryBytes: Int, architecture: Int, multiprocessorCount: Int, seed: UInt64
+        count: Int, memoryBytes: Int, architecture: Int, multiprocessorCount: Int, hasNCCL: Bool = true,
+        patienceSeconds: Double? = nil, seed: UInt64
     ) throws -> EmulatedGPUs {
         var options = martlet_emulation_defaults()
         options.device_count = Int32(count)
         options.memory_bytes = memoryBytes
         options.architecture = Int32(architecture)
         options.multiprocessor_count = Int32(multiprocessorCount)
+        options.has_nccl = hasNCCL ? 1 : 0
+        if let patienceSeconds { options.patience_seconds = patienceSeconds }
         options.seed = seed
         guard let emulation = martlet_emulation_open(options) else {
             throw Complaints(description: "too many emulations at once")

@@ -32,6 +32,13 @@ package final class CUDADevice {
         try library.check(library.api.cuCtxSetCurrent(context), "cuCtxSetCurrent")
     }
 
+    /// 16 bytes that no other GPU has, of whatever machine.
+    func identity() throws(CUDAError) -> [UInt8] {
+        var uuid = CUuuid()
+        try library.check(library.api.cuDeviceGetUuid(&uuid, handle), "cuDeviceGetUuid")
+        return withUnsafeBytes(of: &uuid) { Array($0) }
+    }
+
     /// In bytes, of everybody's.
     package func memory() throws(CUDAError) -> (free: Int, total: Int) {
         try makeCurrent()

@@ -13,6 +13,8 @@ package enum CUDAError: Error, Equatable, CustomStringConvertible {
     case compilation(file: String, log: String)
     /// A call of a library failed; `name` is its word for `code`.
     case failed(call: String, code: Int, name: String)
+    /// What GPUs exchange was given up, for the ranks no longer work together.
+    case ranksLost(reason: String)
 
     package var description: String {
         switch self {
@@ -30,6 +32,7 @@ package enum CUDAError: Error, Equatable, CustomStringConvertible {
         case .outOfMemory(let shortage): shortage.description
         case .compilation(let file, let log): "\(file) does not compile for this GPU: \(log)"
         case .failed(let call, let code, let name): "\(call) failed: \(name) (\(code))"
+        case .ranksLost(let reason): reason
         }
     }
 

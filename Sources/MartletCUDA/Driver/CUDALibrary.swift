@@ -1,16 +1,19 @@
 import CCUDA
 
-/// The functions of the driver, of NVRTC and of cuBLASLt: found on the system, or others in their place.
+/// The functions of the driver, of NVRTC, of cuBLASLt and of NCCL: found on the system, or others in their place.
 package final class CUDALibrary: Sendable {
     let api: martlet_driver
     let nvrtc: martlet_nvrtc
     let cublaslt: martlet_cublaslt
+    /// nil where it is not there.
+    let nccl: martlet_nccl?
 
     /// `table`: filled, the driver initialised.
     package init(_ table: martlet_cuda) {
         api = table.driver
         nvrtc = table.nvrtc
         cublaslt = table.cublaslt
+        nccl = table.has_nccl != 0 ? table.nccl : nil
     }
 
     /// What the system has, or `folders`: where libraries lie, or site-packages into which NVIDIA's Python packages
@@ -70,6 +73,12 @@ package final class CUDALibrary: Sendable {
     func check(_ result: cublasStatus_t, _ call: String) throws(CUDAError) {
         guard result != CUBLAS_STATUS_SUCCESS else { return }
         throw .failed(call: call, code: Int(result.rawValue), name: Self.name(result))
+    }
+
+    func check(_ result: ncclResult_t, _ call: String) throws(CUDAError) {
+        guard result != ncclSuccess else { return }
+        let name = nccl?.ncclGetErrorString(result).map { String(cString: $0) }
+        throw .failed(call: call, code: Int(result.rawValue), name: name ?? "unknown")
     }
 
     /// cuBLASLt itself says it in newer versions only.

@@ -27,6 +27,6 @@ final class DeviceEvent {
 
     /// Returns when the stream has come to the place; at once where it was never recorded.
     func synchronize() throws(CUDAError) {
-        try stream.library.check(stream.library.api.cuEventSynchronize(handle), "cuEventSynchronize")
+        try stream.synchronize(handle)
     }
 }

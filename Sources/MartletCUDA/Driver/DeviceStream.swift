@@ -1,9 +1,12 @@
 import CCUDA
+import Foundation
 
 /// What a device does one after the other. Calls put work there and return; failures of the work show in later calls.
 package final class DeviceStream {
     package let device: CUDADevice
     let handle: CUstream
+    /// By which work of this stream waits for other ranks.
+    var exchanges: NCCLCommunicator?
 
     var library: CUDALibrary { device.library }
 
@@ -20,13 +23,42 @@ package final class DeviceStream {
 
     deinit {
         settle()
+        // Behind all graphs that have its calls, before the stream that they are on.
+        exchanges = nil
+        try? device.makeCurrent()
         _ = library.api.cuStreamDestroy(handle)
     }
 
     /// Returns when everything put here is done.
     func synchronize() throws(CUDAError) {
+        guard exchanges == nil else { return try wait("cuStreamSynchronize") { library.api.cuStreamQuery(handle) } }
         try library.check(library.api.cuStreamSynchronize(handle), "cuStreamSynchronize")
     }
+
+    /// The same up to an event of this stream.
+    func synchronize(_ event: CUevent) throws(CUDAError) {
+        guard exchanges == nil else { return try wait("cuEventSynchronize") { library.api.cuEventQuery(event) } }
+        try library.check(library.api.cuEventSynchronize(event), "cuEventSynchronize")
+    }
+
+    /// Until `query` says that it is done, or the ranks that it may wait for are lost.
+    private func wait(_ call: String, _ query: () -> CUresult) throws(CUDAError) {
+        var code = query()
+        while code == CUDA_ERROR_NOT_READY, exchanges?.isSound() == true {
+            sched_yield()
+            code = query()
+        }
+        // An exchange that was ended lets the stream go in a moment.
+        let deadline = ContinuousClock.now + .seconds(Self.partingSeconds)
+        while code == CUDA_ERROR_NOT_READY, ContinuousClock.now < deadline {
+            usleep(100)
+            code = query()
+        }
+        if let failure = exchanges?.failure { throw failure }
+        try library.check(code, call)
+    }
+
+    private static let partingSeconds = 10.0
 
     /// Before something that the stream's work may use is given back: whatever fails here fails for others, too, who
     /// can say so.

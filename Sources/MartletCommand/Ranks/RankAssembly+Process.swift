@@ -36,7 +36,8 @@ extension RankAssembly {
             }
             let threads = try threadCount(place, process)
             // Threads of all ranks are counted with the first copy.
-            return [Ranks(runner: first, threadCount: threads)] + others.map { Ranks(runner: $0, threadCount: 0) }
+            return [Ranks(runner: first, threadCount: threads, exchange: rank.exchange)]
+                + others.map { Ranks(runner: $0, threadCount: 0) }
         } catch {
             process.breakUp.say("rank 0: \(error)")
             throw error

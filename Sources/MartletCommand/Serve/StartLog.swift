@@ -96,10 +96,13 @@ struct StartLog {
         let device = settings.model.device
         let ranks = Self.ranks(assembly.parallel, on: device)
         logger.info("Model loaded on \(ranks)\(device == .cpu ? " (\(threads) thread\(plural))" : "")")
+        if let means = assembly.rankExchange { logger.info("Ranks exchange through \(means)") }
         let engines = assembly.parallel.data
         if engines > 1 {
             let tokens = assembly.limits.blockCount * assembly.limits.blockSize
-            let manner = assembly.isOneProcess ? "share the weights" : "have ranks of their own"
+            let manner =
+                !assembly.isOneProcess
+                ? "have ranks of their own" : device == .cpu ? "share the weights" : "have weights of their own"
             logger.info("\(engines) engines \(manner), each with \(Self.grouped(tokens)) tokens of KV cache")
         }
         if overridden.count > 0 {

@@ -85,6 +85,8 @@ package final class MPICommunicator: Communicator {
 
     package func breakUp(_ reason: String) { group.say(reason) }
 
+    package func check() throws(CommunicatorError) { if let error = group.error { throw error } }
+
     package func barrier() throws(CommunicatorError) {
         for other in others {
             try receive(UnsafeMutableRawBufferPointer(start: nil, count: 0), from: other, tag: sharedTag)

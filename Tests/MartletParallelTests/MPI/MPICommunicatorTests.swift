@@ -1,5 +1,6 @@
 import CMPI
 import Foundation
+import MartletTestSupport
 import Testing
 
 @testable import MartletParallel
