@@ -9,12 +9,17 @@ extension CUDABackend {
     package func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?] {
         precondition(logits.rows == requests.count, "sample: one request a row")
         precondition(logits.dtype == .f32, "sample: of f32")
-        guard !requests.isEmpty else { return [] }
         return try performThrowing {
+            guard !requests.isEmpty else {
+                try stream.synchronize()
+                return []
+            }
             let staged = SampleRows(requests, width: logits.width)
             let rows = requests.count, width = logits.width
+            // Tokens bring more of them: the power of two above, or working memory would move with every step.
+            let editRoom = 1 << (Int.bitWidth - staged.edits.count.leadingZeroBitCount)
             let edits = try scratch.address(
-                .sampleEdits, bytes: staged.edits.count * MemoryLayout<martlet_sample_edit>.stride)
+                .sampleEdits, bytes: editRoom * MemoryLayout<martlet_sample_edit>.stride)
             try staging.copy(staged.edits, to: edits)
             let results = try scratch.address(.sampleResults, bytes: staged.resultBytes)
             try launch(

@@ -131,7 +131,8 @@ package protocol Backend: AnyObject {
     // MARK: Choice
 
     /// Waits for everything before it, then chooses a token for each row of logits; one request a row (D12). A row that
-    /// holds NaN gives nil. Throws when the device is lost.
+    /// holds NaN gives nil. No rows are legal. Throws what operations before it could not do, and when the device is
+    /// lost.
     func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?]
 }
 

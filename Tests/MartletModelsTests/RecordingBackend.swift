@@ -142,7 +142,7 @@ final class RecordingBackend<Inner: Backend>: Backend {
     func broadcast(_ x: Activation<Storage>, from root: Int) throws { try inner.broadcast(x, from: root) }
     func agrees(on value: UInt64) throws -> Bool { try inner.agrees(on: value) }
     func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?] {
-        sampleCount += 1
+        if !requests.isEmpty { sampleCount += 1 }
         guard changesTokens(sampleCount) else { return try inner.sample(logits, requests) }
         return try inner.sample(logits, requests).map { choice in
             choice.map {

@@ -131,8 +131,9 @@ package final class TextDecoder<B: Backend> {
     }
 
     /// Chooses a token for each of `rows` of the last run; nil where the logits are not numbers. Every rank chooses the
-    /// same, for all have whole logits (D12).
+    /// same, for all have whole logits (D12). Of no rows, says no more than what the run could not do.
     package func sample(_ rows: [Int], _ requests: [SampleRequest]) throws -> [SampledToken?] {
+        if let logits, rows.isEmpty { return try backend.sample(logits.rows(0..<0), []) }
         var tokens: [SampledToken?] = []
         for start in stride(from: 0, to: rows.count, by: headRows) {
             let strip = start..<min(start + headRows, rows.count)

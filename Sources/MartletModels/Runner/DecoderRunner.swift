@@ -68,8 +68,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         self.images = images
         for work in plan.visionWork { try self.images.encode(work, progress) }
         for work in plan.visionWork { try self.images.share(work) }
-        launched[plan.index] =
-            batch.tokens.isEmpty ? .here(StepResult(index: plan.index, rows: [])) : try run(batch, index: plan.index)
+        launched[plan.index] = try run(batch, index: plan.index)
         for image in plan.imageReleases { self.images.release(image) }
         return StepTicket(index: plan.index)
     }
@@ -104,6 +103,11 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     /// This stage's part of a step, from its rows to what the next stage needs, or to tokens.
     private func run(_ batch: StepBatch, index: UInt64) throws -> Outcome {
         let count = batch.tokens.count
+        if count == 0 {
+            // Pictures may have failed.
+            if link.stageCount == 1 { _ = try sampled([], []) }
+            return .here(StepResult(index: index, rows: []))
+        }
         if decoder.shard.isFirstStage {
             try progress.forward { try embed(batch) }
         } else {

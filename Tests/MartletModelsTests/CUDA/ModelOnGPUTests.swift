@@ -59,6 +59,43 @@ import Testing
         }
     }
 
+    /// Penalties bring an edit more with almost every token: working memory for them, whose address is written down,
+    /// does not move as often.
+    @Test func penaltiesLeaveGraphsToBeReplayed() async throws {
+        var sampling = SamplingParameters()
+        sampling.temperature = 0
+        sampling.maxTokens = 25
+        sampling.ignoresEndOfGeneration = true
+        sampling.repetitionPenalty = 1.5
+        let request = GenerationRequest(prompt: Prompt(tokens: TinyModel.textTokens), sampling: sampling)
+        let expected = try await RankedModel(TinyModel()).serve { try await $0.complete(request)[0] }
+        #expect(Set(expected.tokens.map(\.token)).count > 20, "too few tokens of their own to tell")
+        try await EmulatedGPUs.run { gpus in
+            let found = try await serve(gpus) { try await $0.complete(request)[0] }
+            #expect(found.tokens.map(\.token) == expected.tokens.map(\.token))
+            // 24 decodes: the first with room for 8 edits, 16, 32 or 64, or a table of 1 block, 2 or 4, is no graph.
+            #expect(gpus.callCount(of: "cuGraphLaunch") >= 17)
+            #expect(gpus.callCount(of: "cuGraphInstantiateWithFlags") <= 6)
+        }
+    }
+
+    /// A step that samples nothing tells of its own failure: nobody finds its keys and values in the prefix cache.
+    @Test(arguments: ["cuLaunchKernel", "cublasLtMatmul"]) func aFailureIsOnesOwn(_ function: String) async throws {
+        let request = GenerationRequest.greedy(Prompt(tokens: (0..<100).map { 10 + TokenID($0) * 7 % 200 }))
+        let expected = try await RankedModel(TinyModel()).serve { try await $0.complete(request)[0] }
+        try await EmulatedGPUs.run { gpus in
+            try await serve(gpus) { engine in
+                gpus.plant(function, call: 5, error: 1)
+                // Of two steps: 64 rows, none of them sampled, and 36.
+                let failed = try await engine.complete(request)[0]
+                #expect(failed.reason == .error)
+                let after = try await engine.complete(request)[0]
+                #expect(after.cachedTokens == 0)
+                expectNear(after, expected, "behind a step that failed")
+            }
+        }
+    }
+
     /// A step that fails takes its requests with it and nothing else: every block comes back, the next one is served.
     @Test(arguments: ["cuLaunchKernel", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync"])
     func aFailedStepLeavesNothingBehind(_ function: String) async throws {
