@@ -7,7 +7,7 @@ import Testing
 @testable import MartletCUDA
 
 /// Ranks on emulated GPUs of their own exchange by NCCL as they do through the host.
-@Suite(.timeLimit(.minutes(5))) struct NCCLExchangeTests {
+@Suite(.timeLimit(.minutes(20))) struct NCCLExchangeTests {
     /// Of rank `rank`: sums of three depend on their order.
     private static func values(_ count: Int, rank: Int) -> [Float] {
         var generator = SeededGenerator(seed: UInt64(rank + 1))

@@ -56,9 +56,9 @@ final class ScriptedEngine: GenerationEngine {
     /// One for each engine of a group.
     func set(_ statistics: EngineStatistics...) { state.withLock { $0.statistics = statistics } }
 
-    /// Waits up to five seconds for `count` cancelled requests.
+    /// Waits up to a minute for `count` cancelled requests.
     func sawCancels(_ count: Int) async -> Bool {
-        for _ in 0..<500 {
+        for _ in 0..<6000 {
             if cancelled.count >= count { return true }
             try? await Task.sleep(for: .milliseconds(10))
         }

@@ -1,7 +1,9 @@
 import CCUDA
 import CUDAEmulation
+import Foundation
 import MartletCUDA
 import MartletTensor
+import Synchronization
 
 /// GPUs of this process, and what goes wrong with them.
 package final class EmulatedGPUs: @unchecked Sendable {
@@ -40,11 +42,22 @@ package final class EmulatedGPUs: @unchecked Sendable {
         return result
     }
 
-    /// The same of a body that waits.
+    /// How many bodies that wait run now. Tests begin all at once, and each of these brings threads of its own.
+    private static let waitingBodies = Mutex(0)
+
+    /// The same of a body that waits; a few of them run at a time.
     package static func run<Result>(
         count: Int = 1, memoryBytes: Int = 1 << 30, hasNCCL: Bool = true, patienceSeconds: Double? = nil,
         seed: UInt64 = 1, _ body: (EmulatedGPUs) async throws -> Result
     ) async throws -> Result {
+        while !waitingBodies.withLock({ running in
+            guard running < 2 * ProcessInfo.processInfo.activeProcessorCount else { return false }
+            running += 1
+            return true
+        }) {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        defer { waitingBodies.withLock { $0 -= 1 } }
         let gpus = try open(
             count: count, memoryBytes: memoryBytes, architecture: 89, multiprocessorCount: 4, hasNCCL: hasNCCL,
             patienceSeconds: patienceSeconds, seed: seed)

@@ -9,7 +9,7 @@ import Testing
 @testable import MartletModels
 
 /// A model over several emulated GPUs, or several ranks of one, says what it says on one rank.
-@Suite(.timeLimit(.minutes(10))) struct RanksOnGPUsTests {
+@Suite(.timeLimit(.minutes(20))) struct RanksOnGPUsTests {
     enum Means: Sendable { case nccl, peers, host }
 
     struct Layout: Sendable, CustomTestStringConvertible {
