@@ -13,7 +13,7 @@ package struct CacheRoom: Sendable, Equatable {
         (self.total, self.free, self.utilization, self.rankCount) = (total, free, utilization, rankCount)
     }
 
-    /// Working memory that a step of one rank may still take when it first needs it, in bytes.
+    /// Working memory that a step of one rank may still take when it first needs it, in bytes; pictures come on top.
     package static let reserve = 256 << 20
 
     /// What the caches of all ranks may take together, in bytes.

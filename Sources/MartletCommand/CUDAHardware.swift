@@ -92,6 +92,8 @@ struct CUDAHardware: Hardware {
         }
     }
 
+    var pictureOperandBytes: Int? { operandType.blockBytes }
+
     /// What `--gpu-memory-utilization` leaves of a GPU.
     func cacheBytes(in memory: RankMemory) -> Int {
         CacheRoom(

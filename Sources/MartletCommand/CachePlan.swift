@@ -11,6 +11,8 @@ struct CachePlan {
     let modelLength: Int
     /// What the machine has left for it, in bytes; nil = unknown.
     let budget: Int?
+    /// nil: as many and as large ones as sequences have room for.
+    var pictures: PictureLimits?
 
     /// Of one copy of the model: copies share the memory evenly. Throws when not even one sequence of the asked length
     /// fits, or no block at all.
@@ -30,7 +32,8 @@ struct CachePlan {
             blockSize: options.blockSize, blockCount: blockCount, slotCount: options.maxRunningSequences,
             maxModelLength: length, vocabularyCount: vocabularyCount,
             depth: options.parallel.pipeline, stageCount: options.parallel.pipeline,
-            encoderCacheTokens: max(length, 16384))
+            encoderCacheTokens: pictures?.cacheTokens ?? max(length, PictureLimits.usualCacheTokens),
+            maxImageTokens: pictures?.maxTokens, encodingCount: options.parallel.encodingCount)
     }
 
     private func blocks(_ tokens: Int) -> Int { (tokens + options.blockSize - 1) / options.blockSize }

@@ -33,6 +33,9 @@ protocol Hardware: Sendable {
     func memories(rankCount: Int) -> [RankMemory]
     /// What the KV caches of the ranks there may take, in bytes, where all hold their weights (D10).
     func cacheBytes(in memory: RankMemory) -> Int
+    /// Bytes of an element that products of a tower read, where memory is set aside for pictures; nil where there is
+    /// enough beside the caches.
+    var pictureOperandBytes: Int? { get }
 }
 
 extension Hardware {
@@ -73,4 +76,6 @@ struct CPUHardware: Hardware {
     }
 
     func cacheBytes(in memory: RankMemory) -> Int { memory.available / 4 }
+
+    var pictureOperandBytes: Int? { nil }
 }

@@ -73,7 +73,8 @@ struct ModelAssembly {
         let copies = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
             let found = try CachePlan(
                 options: options, cacheBytesPerToken: cacheBytesPerToken,
-                modelLength: files.configuration.decoder.maxPositions, budget: try ranks.cacheBytes()
+                modelLength: files.configuration.decoder.maxPositions, budget: try ranks.cacheBytes(),
+                pictures: ranks.pictures
             ).limits(
                 vocabularyCount: min(files.configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
             report(.sized(found, cacheBytes: found.blockCount * found.blockSize * cacheBytesPerToken))

@@ -15,10 +15,12 @@ struct RankAssembly<Machine: Hardware> {
     let layout: ParallelLayout
     let footprint: ModelFootprint
     let cacheType: DType
+    /// nil where no memory is set aside for pictures.
+    let pictures: PictureLimits?
     /// nil: the ranks are threads of this process.
     let process: RankProcess?
 
-    /// Throws `ParallelError`, naming sizes that work.
+    /// Throws `ParallelError`, naming sizes that work, and `ImageError`.
     init(_ files: ModelFiles, options: ModelOptions, on machine: Machine, process: RankProcess? = nil) throws {
         self.files = files
         self.options = options
@@ -30,6 +32,11 @@ struct RankAssembly<Machine: Hardware> {
             weightBytes: files.isPacked ? files.totalBytes : nil)
         let weightType = options.quantization == .none ? files.configuration.dtype : .q8_0
         cacheType = options.cacheType ?? options.dtype ?? machine.cacheType(ofWeights: weightType)
+        let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
+        let modelLength = files.configuration.decoder.maxPositions
+        pictures =
+            machine.pictureOperandBytes == nil
+            ? nil : images.map { PictureLimits(options, $0, modelLength: modelLength) }
     }
 
     /// All ranks of a copy as its engine sees them.
@@ -100,7 +107,15 @@ struct RankAssembly<Machine: Hardware> {
             let shard = layout.shard(ofRank: neighbours[seat])
             return sum + shard.layers.count * shard.heads.cacheBytesPerToken(cacheType)
         }
-        return machine.cacheBytes(in: memory) / max(1, bytesPerToken)
+        return max(0, machine.cacheBytes(in: memory) - pictureBytes(of: memory.seats)) / max(1, bytesPerToken)
+    }
+
+    /// What the ranks in these seats may come to hold of pictures, in bytes.
+    private func pictureBytes(of seats: [Int]) -> Int {
+        guard let pictures, let operandBytes = machine.pictureOperandBytes else { return 0 }
+        return seats.lazy.compactMap { layout.shard(ofRank: neighbours[$0]).tower }.reduce(0) {
+            $0 + pictures.bytes($1, operandBytes: operandBytes)
+        }
     }
 
     private func bytes(of shard: Shard, _ storage: WeightStorage) -> Int {

@@ -11,9 +11,13 @@ package struct EncoderCache {
         var plannedUnits = 0
         var userCount = 0
         var lastUse: UInt64 = 0
+
+        var isHalfPlanned: Bool { plannedUnits > 0 && plannedUnits < unitCount }
     }
 
     package let tokenBudget: Int
+    /// Images that may be half planned at once.
+    package let encodingCount: Int
     private var entries: [Digest: Entry] = [:]
     private var hashes: [ImageID: Digest] = [:]
     private var nextID: ImageID = 1
@@ -24,7 +28,10 @@ package struct EncoderCache {
     /// Images that came; the runner gets their pixels before the plan.
     package private(set) var pendingRegistrations: [ImageRegistration] = []
 
-    package init(tokenBudget: Int) { self.tokenBudget = tokenBudget }
+    package init(tokenBudget: Int, encodingCount: Int = 1) {
+        self.tokenBudget = tokenBudget
+        self.encodingCount = encodingCount
+    }
 
     package var count: Int { entries.count }
     package var usedCount: Int { entries.values.count { $0.userCount > 0 } }
@@ -77,6 +84,12 @@ package struct EncoderCache {
     package func remainingUnits(of id: ImageID) -> Range<Int> {
         guard let hash = hashes[id], let entry = entries[hash] else { return 0..<0 }
         return entry.plannedUnits..<entry.unitCount
+    }
+
+    /// Whether units of the image may be planned now: no more than `encodingCount` images are half done at a time.
+    package func mayPlan(_ id: ImageID) -> Bool {
+        guard let hash = hashes[id], let entry = entries[hash] else { return false }
+        return entry.isHalfPlanned || entries.values.count(where: \.isHalfPlanned) < encodingCount
     }
 
     package mutating func plan(units: Range<Int>, of id: ImageID) {

@@ -45,10 +45,14 @@ package struct RunnerLimits: Sendable, Equatable {
     package var stageCount: Int
     /// Tokens of encoded images that may be resident at once.
     package var encoderCacheTokens: Int
+    /// Tokens of the largest image.
+    package var maxImageTokens: Int
+    /// Images that may be half encoded at once: each has working memory of its own.
+    package var encodingCount: Int
 
     package init(
         blockSize: Int, blockCount: Int, slotCount: Int, maxModelLength: Int, vocabularyCount: Int, depth: Int = 1,
-        stageCount: Int = 1, encoderCacheTokens: Int
+        stageCount: Int = 1, encoderCacheTokens: Int, maxImageTokens: Int? = nil, encodingCount: Int = 1
     ) {
         self.blockSize = blockSize
         self.blockCount = blockCount
@@ -58,6 +62,8 @@ package struct RunnerLimits: Sendable, Equatable {
         self.depth = depth
         self.stageCount = stageCount
         self.encoderCacheTokens = encoderCacheTokens
+        self.maxImageTokens = maxImageTokens ?? encoderCacheTokens
+        self.encodingCount = encodingCount
     }
 }
 

@@ -39,8 +39,9 @@ extension Scheduler {
         return nil
     }
 
-    /// Units of the image within the budget. True if none are left.
+    /// Units of the image within the budget, if it is its turn. True if none are left.
     private mutating func encode(_ id: ImageID, for sequence: TokenSequence, into draft: inout StepDraft) -> Bool {
+        guard encoder.mayPlan(id) else { return false }
         let remaining = encoder.remainingUnits(of: id)
         let count = draft.budget.takeUnits(wanted: remaining.count)
         guard count > 0 else { return false }

@@ -58,6 +58,7 @@ extension Scheduler {
             guard placed.offset >= free, count > 0, count <= tokens.count - placed.offset else {
                 throw .imageTooLarge(tokens: count, limit: max(0, tokens.count - max(free, placed.offset)))
             }
+            if count > limits.maxImageTokens { throw .imageTooLarge(tokens: count, limit: limits.maxImageTokens) }
             free = placed.offset + count
             distinct[placed.image.contentHash] = count
         }

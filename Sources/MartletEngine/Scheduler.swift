@@ -32,7 +32,7 @@ package struct Scheduler: ~Copyable {
         self.limits = limits
         self.configuration = configuration
         store = BlockStore(blockCount: limits.blockCount)
-        encoder = EncoderCache(tokenBudget: limits.encoderCacheTokens)
+        encoder = EncoderCache(tokenBudget: limits.encoderCacheTokens, encodingCount: limits.encodingCount)
         freeSlots = (0..<limits.slotCount).reversed().map { Slot($0) }
         counters.speculation = configuration.speculation.map { SpeculationStatistics(tokenCount: $0.tokenCount) }
     }

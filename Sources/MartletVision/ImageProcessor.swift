@@ -19,6 +19,11 @@ package struct ImageProcessor: Sendable {
             width: width, height: height, longestEdge: longestEdge ?? configuration.longestEdge)
     }
 
+    /// No picture has more tokens at the configured limits; nil: pictures stay as large as they are.
+    package var maxTokenCount: Int? {
+        configuration.doResize ? smartResize.maxTokenCount(longestEdge: configuration.longestEdge) : nil
+    }
+
     /// Resizes `image` by the reference's rule and bytes.
     package func prepare(_ image: DecodedImage, longestEdge: Int? = nil) throws(ImageError) -> PreparedImage {
         let size = try size(width: image.width, height: image.height, longestEdge: longestEdge)

@@ -17,6 +17,8 @@ package struct SmartResize: Sendable {
 
     /// No side of a resized image is longer: what sizes from requests and files are held to.
     static let maxSide = 1 << 20
+    /// Of the sides of a picture.
+    static let maxAspectRatio = 200.0
 
     /// Throws `aspectRatio` beyond 200:1 (after the smallest enlargement, as the reference measures it), and
     /// `tooManyPixels` where a side would leave all reason. `longestEdge` counts frames x height x width.
@@ -30,7 +32,9 @@ package struct SmartResize: Sendable {
             let scale = max(unit / h, unit / w)
             (w, h) = ((w * scale).rounded(.towardZero), (h * scale).rounded(.towardZero))
         }
-        guard max(w, h) / min(w, h) <= 200 else { throw .aspectRatio(width: width, height: height, limit: 200) }
+        guard max(w, h) / min(w, h) <= Self.maxAspectRatio else {
+            throw .aspectRatio(width: width, height: height, limit: Int(Self.maxAspectRatio))
+        }
         var newHeight = (h / unit).rounded(.toNearestOrEven) * unit
         var newWidth = (w / unit).rounded(.toNearestOrEven) * unit
         let volume = count * newHeight * newWidth
@@ -48,5 +52,14 @@ package struct SmartResize: Sendable {
         }
         let columns = Int(newWidth) / factor, rows = Int(newHeight) / factor
         return ResizedSize(width: columns * factor, height: rows * factor, tokenCount: columns * rows)
+    }
+
+    /// No size that `size` gives has more tokens. A picture that shrinks keeps a row, however long it is; one that
+    /// grows is rounded up on both sides.
+    package func maxTokenCount(longestEdge: Int) -> Int {
+        let token = Double(frames * factor * factor)
+        let least = Double(shortestEdge) / token
+        let sides = (least * Self.maxAspectRatio).squareRoot() + (least / Self.maxAspectRatio).squareRoot()
+        return Int(max(Double(longestEdge) / token, Self.maxAspectRatio, least + sides + 1))
     }
 }

@@ -96,6 +96,29 @@ import Testing
         }
     }
 
+    /// The cache leaves room for the largest picture on its way through the tower, and for all that are kept.
+    @Test(arguments: [
+        // Of the largest picture, 2 x 2 patches a token: residual stream and angles in f32, q, k and v in 16 bits; a
+        // strip of 1024 rows of attention. Of what is kept: 128 floats a token.
+        ("", 16384, 6144, 1),
+        (#"--mm-processor-kwargs {"max_pixels":1568000}"#, 16384, 1000, 1), ("--max-model-len 4096", 16384, 6144, 1),
+        ("--tensor-parallel-size 2 --mm-encoder-tp-mode data", 16384, 6144, 2),
+    ])
+    func aCacheLeavesRoomForPictures(_ words: String, _ cached: Int, _ largest: Int, _ count: Int) throws {
+        let options = try options(words)
+        let files = try files(options)
+        try EmulatedGPUs.run(count: count, memoryBytes: 4 << 30) { gpus in
+            let machine = try CUDAHardware(options, files.configuration, library: gpus.library, environment: [:])
+            let ranks = try RankAssembly(files, options: options, on: machine)
+            let pictures = try #require(ranks.pictures), tower = try #require(ranks.layout.shards[0].tower)
+            let limits = [pictures.cacheTokens, pictures.maxTokens, pictures.encodingCount]
+            #expect(limits == [cached, largest, count])
+            let patches = 4 * largest
+            let encoding: Int = patches * (4 * (32 + 16) + 3 * 2 * 32) + min(patches, 1024) * 2 * 32
+            #expect(pictures.bytes(tower, operandBytes: 2) == cached * 128 * 4 + count * encoding)
+        }
+    }
+
     /// Copies on one GPU have its room between them, those on two GPUs the smaller one's each.
     @Test(arguments: [(1, 1), (2, 2)])
     func copiesShareTheRoom(gpuCount: Int, times: Int) throws {
@@ -103,8 +126,11 @@ import Testing
         let files = try files(options)
         try EmulatedGPUs.run(count: gpuCount, memoryBytes: 4 << 30) { gpus in
             let machine = try CUDAHardware(options, files.configuration, library: gpus.library, environment: [:])
-            let room = try times * machine.cacheBytes(in: #require(machine.memories(rankCount: 2).first))
+            let memory = try #require(machine.memories(rankCount: 2).first)
             let ranks = try RankAssembly(files, options: options, on: machine)
+            let pictures = try #require(ranks.pictures), tower = try #require(ranks.layout.shards[0].tower)
+            let pictureBytes = pictures.bytes(tower, operandBytes: machine.operandType.blockBytes)
+            let room = times * (machine.cacheBytes(in: memory) - memory.seats.count * pictureBytes)
             let bytes = try #require(try ranks.cacheBytes())
             #expect(bytes <= room && bytes > room - 2 * ranks.layout.cacheBytesPerToken(ranks.cacheType))
         }

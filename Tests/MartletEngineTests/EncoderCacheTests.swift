@@ -55,6 +55,21 @@ import Testing
         #expect(cache.takeReleases().isEmpty && cache.takeRegistrations().isEmpty)
     }
 
+    /// The second begins when the first is done, or gone.
+    @Test(arguments: [true, false]) func oneImageAtATimeIsHalfDone(isDone: Bool) {
+        var cache = EncoderCache(tokenBudget: 12)
+        let first = cache.acquire(image(1)), second = cache.acquire(image(2)), third = cache.acquire(image(3))
+        #expect(cache.mayPlan(first) && cache.mayPlan(second))
+        cache.plan(units: 0..<1, of: first)
+        #expect(cache.mayPlan(first) && !cache.mayPlan(second))
+        if isDone { encode(first, in: &cache) } else { cache.release(first) }
+        #expect(cache.mayPlan(second) && cache.mayPlan(third))
+        var wider = EncoderCache(tokenBudget: 12, encodingCount: 2)
+        let ids = (UInt8(1)...3).map { wider.acquire(image($0)) }
+        for id in ids.prefix(2) { wider.plan(units: 0..<1, of: id) }
+        #expect(ids.map { wider.mayPlan($0) } == [true, true, false])
+    }
+
     @Test func unitsAreGivenInOrder() {
         var cache = EncoderCache(tokenBudget: 8)
         let id = cache.acquire(image(1, units: 5))

@@ -33,13 +33,15 @@ import Testing
     }
 
     @Test func images() {
-        func ask(_ offsets: [Int], rows: Int = 2, tokens: Int = 12) -> EngineError? {
+        func ask(
+            _ offsets: [Int], rows: Int = 2, tokens: Int = 12, limits: RunnerLimits = .small()
+        ) -> EngineError? {
             refusal(
                 GenerationRequest(
                     Array(repeating: 9, count: tokens),
                     images: offsets.enumerated().map {
                         PlacedImage(image: .tiny(rows: rows, columns: 2, seed: UInt8($0.offset)), offset: $0.element)
-                    }))
+                    }), limits: limits)
         }
         #expect(ask([0, 4, 8]) == nil)
         #expect(ask([0, 3]) == .imageTooLarge(tokens: 4, limit: 8))
@@ -48,6 +50,10 @@ import Testing
         #expect(ask([0, Int.max]) == .imageTooLarge(tokens: 4, limit: 0))
         #expect(ask([-1]) == .imageTooLarge(tokens: 4, limit: 12))
         #expect(ask([0], rows: 129, tokens: 300) == .imageTooLarge(tokens: 258, limit: 256))
+        var small = RunnerLimits.small()
+        small.maxImageTokens = 4
+        #expect(ask([0, 4, 8], limits: small) == nil)
+        #expect(ask([0], rows: 3, limits: small) == .imageTooLarge(tokens: 6, limit: 4))
     }
 
     @Test func fullQueues() throws {

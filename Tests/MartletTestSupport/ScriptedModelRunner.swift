@@ -57,12 +57,12 @@ package final class ScriptedModelRunner: ModelRunner {
         if let fault = directions.launchFault?(plan) { throw fault }
         do {
             try apply(plan)
+            for id in plan.imageReleases { images[id] = nil }
             for work in plan.visionWork { try encode(work) }
             let faultAhead = directions.midStepFault?(plan)
             let rows = try run(plan, directions: directions, stopAfterFirst: faultAhead != nil)
             if let faultAhead { throw faultAhead }
             results.append(StepResult(index: plan.index, rows: rows))
-            for id in plan.imageReleases { images[id] = nil }
         } catch let error as PlanViolation {
             throw violation("step \(plan.index): \(error)")
         }
@@ -126,6 +126,8 @@ package final class ScriptedModelRunner: ModelRunner {
         else { throw PlanViolation("units \(work.units) of image \(work.image) after \(state.doneUnits)") }
         state.doneUnits = work.units.upperBound
         images[work.image] = state
+        let halfDone = images.values.count { $0.doneUnits > 0 && $0.doneUnits < $0.image.tokenRows }
+        guard halfDone <= limits.encodingCount else { throw PlanViolation("\(halfDone) images are half encoded") }
         progress.tick()
     }
 

@@ -38,6 +38,28 @@ import Testing
         }
     }
 
+    @Test("no size has more tokens than the limits let it") func mostTokens() throws {
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<2000 {
+            let longest = Int.random(in: 1...4_000_000, using: &random)
+            let rule = SmartResize(factor: 28, frames: 2, shortestEdge: .random(in: 1...longest, using: &random))
+            let most = rule.maxTokenCount(longestEdge: longest)
+            for _ in 0..<20 {
+                let height = Int.random(in: 1...2000, using: &random)
+                let width = Int.random(in: 1...(Bool.random() ? height : 200 * height), using: &random)
+                guard let size = try? rule.size(width: width, height: height, longestEdge: longest) else { continue }
+                #expect(size.tokenCount <= most, "\(width)x\(height), \(rule), \(longest)")
+            }
+        }
+        // The model's own limits: some twice a screenshot.
+        let processor = ImageProcessor(configuration: .glm)
+        #expect(processor.maxTokenCount == 6144)
+        #expect(try processor.size(width: 6000, height: 4000).tokenCount == 6144)
+        var asTheyAre = ImageProcessorConfiguration.glm
+        asTheyAre.doResize = false
+        #expect(ImageProcessor(configuration: asTheyAre).maxTokenCount == nil)
+    }
+
     @Test("sizes that no picture has are refused, never trapped on") func absurd() {
         let rule = SmartResize(factor: 28, frames: 2, shortestEdge: 12544)
         for (width, height) in [(0, 1), (-1, 5), (Int.max, Int.max), (Int.min, 1), (1 << 21, 1 << 21)] {

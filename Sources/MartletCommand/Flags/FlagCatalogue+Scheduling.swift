@@ -88,7 +88,8 @@ extension FlagCatalogue {
         },
         .honours(
             "gpu-memory-utilization", kind: .number(0...1),
-            means: "Share of each GPU's memory to use: what the weights leave of it becomes KV cache", standard: "0.92"
+            means: "Share of each GPU's memory to use: what weights and pictures leave of it becomes KV cache",
+            standard: "0.92"
         ) {
             $0.model.deviceMemoryShare = $1.number
         },

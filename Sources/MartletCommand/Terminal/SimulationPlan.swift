@@ -27,7 +27,7 @@ struct SimulationPlan {
             blockSize: Self.blockSize, blockCount: blockCount, slotCount: maxRunningSequences,
             maxModelLength: min(plan.length, blockCount * Self.blockSize),
             vocabularyCount: plan.configuration.decoder.vocabularyRows, depth: plan.size.pipeline,
-            stageCount: plan.size.pipeline, encoderCacheTokens: max(plan.length, 16384))
+            stageCount: plan.size.pipeline, encoderCacheTokens: max(plan.length, PictureLimits.usualCacheTokens))
         var configuration = EngineConfiguration()
         configuration.maxRunningSequences = maxRunningSequences
         configuration.maxBatchedTokens = max(plan.rows, maxRunningSequences)

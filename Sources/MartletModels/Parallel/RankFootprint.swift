@@ -29,7 +29,16 @@ package struct RankFootprint: Sendable, Equatable {
         readBytes = read
         cacheBytesPerToken = shard.layers.count * shard.heads.cacheBytesPerToken(cacheType)
         workspaceBytes =
-            4 * (Self.decoderFloats(shard, rows: rows) + (shard.tower.map { Self.towerFloats($0) } ?? 0))
+            4 * Self.decoderFloats(shard, rows: rows) + (shard.tower.map { Self.towerBytes($0) } ?? 0)
+    }
+
+    /// What a picture of so many patches takes on its way through the tower, without the embeddings that stay, in
+    /// bytes; `operandBytes`: of an element that products read.
+    package static func encodingBytes(_ tower: TowerShard, patches: Int, operandBytes: Int) -> Int {
+        let vision = tower.vision, width = tower.heads.count * vision.headDimension
+        let strip = min(patches, VisionConfiguration.stripRows)
+        return patches * (4 * (vision.hiddenSize + vision.headDimension) + 3 * operandBytes * width)
+            + strip * operandBytes * width
     }
 
     /// What TextDecoder allocates, with the shares of this rank; logits are whole on every rank of the last stage.
@@ -41,16 +50,14 @@ package struct RankFootprint: Sendable, Equatable {
         return rows * perRow + strip + min(rows, 32) * (2 * decoder.hiddenSize + decoder.vocabularyRows)
     }
 
-    /// What VisionTower allocates for its strips and for a screenshot.
-    private static func towerFloats(_ tower: TowerShard) -> Int {
+    /// What VisionTower allocates for its strips and for a screenshot, in f32.
+    private static func towerBytes(_ tower: TowerShard) -> Int {
         let vision = tower.vision
-        let rows = 1024, merge = vision.mergeSize * vision.mergeSize
-        let fused = 3 * tower.heads.count * vision.headDimension
+        let rows = VisionConfiguration.stripRows, merge = vision.mergeSize * vision.mergeSize
         let strip = vision.patchWidth + 2 * vision.hiddenSize + 3 * tower.inner.count
         let merged = vision.outputSize + 3 * tower.mergerInner.count
-        let picture = vision.hiddenSize + fused + vision.headDimension
         let screenshotPatches = ModelFootprint.screenshotPatches
-        return rows * (strip + vision.hiddenSize) + rows / merge * merged
-            + screenshotPatches * picture + screenshotPatches / merge * vision.outputSize
+        return 4 * (rows * strip + rows / merge * merged + screenshotPatches / merge * vision.outputSize)
+            + encodingBytes(tower, patches: screenshotPatches, operandBytes: 4)
     }
 }

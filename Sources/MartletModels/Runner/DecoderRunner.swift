@@ -61,16 +61,22 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     package func launch(_ plan: StepPlan) throws -> StepTicket {
         apply(plan)
-        // What is wrong with a plan is found before anything of it is computed or sent.
-        var images = images
-        try images.plan(plan.visionWork)
-        let batch = try batch(of: plan, images)
-        self.images = images
-        for work in plan.visionWork { try self.images.encode(work, progress) }
-        for work in plan.visionWork { try self.images.share(work) }
+        let batch = try admit(plan)
+        // First, for what begins now has the memory of what was half done.
+        for image in plan.imageReleases { images.release(image) }
+        for work in plan.visionWork { try images.encode(work, progress) }
+        for work in plan.visionWork { try images.share(work) }
         launched[plan.index] = try run(batch, index: plan.index)
-        for image in plan.imageReleases { self.images.release(image) }
         return StepTicket(index: plan.index)
+    }
+
+    /// The rows of a plan. What is wrong with it is found before anything of it is noted, computed or sent.
+    private func admit(_ plan: StepPlan) throws -> StepBatch {
+        var planned = images
+        try planned.plan(plan.visionWork)
+        let batch = try batch(of: plan, planned)
+        images = planned
+        return batch
     }
 
     package func collect(_ ticket: StepTicket) throws -> StepResult {

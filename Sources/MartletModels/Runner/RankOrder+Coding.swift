@@ -15,7 +15,8 @@ extension RankOrder {
             writer.write(UInt8(1))
             for size in [
                 limits.blockSize, limits.blockCount, limits.slotCount, limits.maxModelLength, limits.vocabularyCount,
-                limits.depth, limits.stageCount, limits.encoderCacheTokens,
+                limits.depth, limits.stageCount, limits.encoderCacheTokens, limits.maxImageTokens,
+                limits.encodingCount,
             ] { writer.write(size: size) }
         case .register(let image, let id):
             writer.write(UInt8(2))
@@ -58,6 +59,7 @@ extension RunnerLimits {
             blockSize: try count("blockSize"), blockCount: try count("blockCount"), slotCount: try count("slotCount"),
             maxModelLength: try count("maxModelLength"), vocabularyCount: try count("vocabularyCount"),
             depth: try count("depth"), stageCount: try count("stageCount"),
-            encoderCacheTokens: try count("encoderCacheTokens"))
+            encoderCacheTokens: try count("encoderCacheTokens"), maxImageTokens: try count("maxImageTokens"),
+            encodingCount: try count("encodingCount"))
     }
 }

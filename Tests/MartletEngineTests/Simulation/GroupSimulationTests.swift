@@ -194,6 +194,7 @@ import Testing
         setting.limits.blockCount = 4000
         setting.limits.maxModelLength = 16_384
         setting.limits.encoderCacheTokens = 16_384
+        setting.limits.maxImageTokens = 16_384
         setting.configuration.stepTargetSeconds = 1
         setting.configuration.maxBatchedTokens = 2048
         setting.cost = StepCost(model: CostModel(step: 0.02, row: 1e-4, pair: 1e-9, visionUnit: 1e-4))

@@ -19,6 +19,26 @@ import Testing
         }
     }
 
+    /// What is set aside for a picture on its way is what it takes, beside the embeddings that stay.
+    @Test(arguments: [DType.f32, .bf16]) func aPictureTakesWhatIsCounted(_ operandType: DType) throws {
+        try EmulatedGPUs.run { gpus in
+            let backend = try gpus.backend(operandType)
+            let model = try TinyModel(), image = try TinyModel.images()[0]
+            let tower = try #require(try model.tower(backend))
+            // The first one brings what all have in common.
+            _ = try tower.begin(image)
+            let before = try backend.device.memory().free
+            let encoding = try tower.begin(image)
+            let taken = try before - backend.device.memory().free
+            let counted = RankFootprint.encodingBytes(
+                TowerShard(whole: tower.configuration), patches: image.patchRows * image.patchColumns,
+                operandBytes: operandType.blockBytes)
+            let embeddings = image.tokenCount * tower.configuration.outputSize * 4
+            #expect((counted + embeddings...counted + embeddings + 5 * 512).contains(taken))
+            withExtendedLifetime(encoding) {}
+        }
+    }
+
     private func serve<Result: Sendable>(
         _ gpus: EmulatedGPUs, _ operandType: DType = .f32, capturesGraphs: Bool = true, blockCount: Int = 64,
         _ body: @Sendable (any GenerationEngine) async throws -> Result
