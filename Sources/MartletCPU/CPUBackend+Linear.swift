@@ -7,6 +7,8 @@ import MartletTensor
 extension CPUBackend {
     package func embed(_ tokens: [TokenID], table: Matrix, firstRow: Int, into y: Activation<Storage>) {
         precondition(tokens.count == y.rows && table.columns == y.width, "[\(tokens.count), \(table.columns)]")
+        // Of no row, where nothing could be chosen.
+        let tokens = tokens.map { token in KeptToken.place(of: token).map { keptTokens[$0] ?? -1 } ?? token }
         pool.parallel(tokens.count, grain: 4) { range in
             for row in range {
                 let place = Int(tokens[row]) - firstRow

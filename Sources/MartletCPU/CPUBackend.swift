@@ -15,6 +15,8 @@ package final class CPUBackend: Backend {
     let communicator: any Communicator
     /// Activations as the multiply kernels read them, for one product at a time.
     let workspace: Storage
+    /// By place; none where nothing could be chosen.
+    var keptTokens: [Int: TokenID] = [:]
 
     /// `threads`: at least 1, nil for as many as the affinity mask and the cgroup's quota allow. `isa`: a table by
     /// name, nil for MARTLET_FORCE_ISA or the best. `workspaceCount`: in elements; 16 MiB unless told, 1024 rows of

@@ -8,12 +8,14 @@ extension CUDABackend {
     package func embed(_ tokens: [TokenID], table: Matrix, firstRow: Int, into y: Activation<Storage>) {
         precondition(tokens.count == y.rows && table.columns == y.width, "[\(tokens.count), \(table.columns)]")
         precondition(table.segments.count == 1 && y.dtype == .f32, "a table of one type, into f32")
+        let places = tokens.lazy.compactMap(KeptToken.place)
+        precondition(places.allSatisfy { $0 < kept.count }, "a token that was never kept")
         let segment = table.segments[0]
         perform {
             try launch(
                 KernelName(.embed, segment.dtype), grid: (y.rows, 1, 1), threads: 256, staging.put(tokens),
-                Int32(firstRow), Int32(table.rows), table.address(segment), Int32(table.columns), y.address,
-                y.kernelStride)
+                kept.address, Int32(firstRow), Int32(table.rows), table.address(segment), Int32(table.columns),
+                y.address, y.kernelStride)
         }
     }
 

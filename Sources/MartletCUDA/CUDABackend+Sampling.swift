@@ -6,33 +6,50 @@ import MartletTensor
 // MARK: - Choice
 
 extension CUDABackend {
-    package func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?] {
-        precondition(logits.rows == requests.count, "sample: one request a row")
-        precondition(logits.dtype == .f32, "sample: of f32")
+    /// Tokens that are on their way to the host.
+    package struct Choice {
+        fileprivate let rows: SampleRows
+        fileprivate let place: ResultPlaces.Place
+    }
+
+    package func choose(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> Choice {
+        precondition(logits.rows == requests.count, "choose: one request a row")
+        precondition(logits.dtype == .f32, "choose: of f32")
         return try performThrowing {
-            guard !requests.isEmpty else {
-                try stream.synchronize()
-                return []
-            }
-            let staged = SampleRows(requests, width: logits.width)
-            let rows = requests.count, width = logits.width
-            // Tokens bring more of them: the power of two above, or working memory would move with every step.
-            let editRoom = 1 << (Int.bitWidth - staged.edits.count.leadingZeroBitCount)
-            let edits = try scratch.address(
-                .sampleEdits, bytes: editRoom * MemoryLayout<martlet_sample_edit>.stride)
-            try staging.copy(staged.edits, to: edits)
-            let results = try scratch.address(.sampleResults, bytes: staged.resultBytes)
-            try launch(
-                KernelName(.sample), grid: (rows, 1, 1), threads: 1024, logits.address, logits.kernelStride,
-                logits.kernelWidth, staging.put(staged.rows), edits,
-                scratch.address(.adjustedLogits, bytes: rows * width * MemoryLayout<Float>.stride),
-                scratch.address(.tokenWeights, bytes: rows * width * MemoryLayout<UInt64>.stride), results,
-                Int32(staged.topCapacity), results + UInt64(staged.topIDs), results + UInt64(staged.topLogits))
-            let arrived = try arrivals.room(staged.resultBytes)
-            try stream.copy(staged.resultBytes, from: results, to: arrived)
-            try stream.synchronize()
-            return (0..<rows).map { staged.token(ofRow: $0, results: arrived) }
+            let rows = SampleRows(requests, width: logits.width)
+            let place = try resultPlaces.take(rows.resultBytes)
+            if !requests.isEmpty { try sample(logits, rows, to: place) }
+            try place.arrived.record()
+            return Choice(rows: rows, place: place)
         }
+    }
+
+    package func tokens(of choice: Choice) throws -> [SampledToken?] {
+        try performThrowing {
+            try choice.place.arrived.synchronize()
+            resultPlaces.giveBack(choice.place)
+            return choice.rows.rows.indices.map {
+                choice.rows.token(ofRow: $0, results: choice.place.memory.start)
+            }
+        }
+    }
+
+    private func sample(_ logits: Activation<Storage>, _ staged: SampleRows, to place: ResultPlaces.Place) throws {
+        let rows = logits.rows, width = logits.width
+        try kept.reserve(staged.placeCount)
+        // Tokens bring more of them: the power of two above, or working memory would move with every step.
+        let editRoom = 1 << (Int.bitWidth - staged.edits.count.leadingZeroBitCount)
+        let edits = try scratch.address(
+            .sampleEdits, bytes: editRoom * MemoryLayout<martlet_sample_edit>.stride)
+        try staging.copy(staged.edits, to: edits)
+        let results = try scratch.address(.sampleResults, bytes: staged.resultBytes)
+        try launch(
+            KernelName(.sample), grid: (rows, 1, 1), threads: 1024, logits.address, logits.kernelStride,
+            logits.kernelWidth, staging.put(staged.rows), edits, kept.address,
+            scratch.address(.adjustedLogits, bytes: rows * width * MemoryLayout<Float>.stride),
+            scratch.address(.tokenWeights, bytes: rows * width * MemoryLayout<UInt64>.stride), results,
+            Int32(staged.topCapacity), results + UInt64(staged.topIDs), results + UInt64(staged.topLogits))
+        try stream.copy(staged.resultBytes, from: results, to: place.memory.start)
     }
 }
 
@@ -63,6 +80,8 @@ private struct SampleRows {
             row.edit_count = Int32(own.count)
             row.only_allowed = request.allowedTokens == nil ? 0 : 1
             row.logprob_count = Int32(request.logprobCount.map { min(max($0, 0), width) } ?? -1)
+            row.place = Int32(request.place ?? -1)
+            row.counts_kept = request.countsKept ? 1 : 0
             rows.append(row)
             edits += own
         }
@@ -95,6 +114,9 @@ private struct SampleRows {
         for token in request.bannedTokens { mark(token, MARTLET_EDIT_BANNED) }
         return Array(edits.values)
     }
+
+    /// Places of kept tokens that are named: those below.
+    var placeCount: Int { rows.lazy.map { Int($0.place) + 1 }.max() ?? 0 }
 
     // MARK: Results
 

@@ -5,7 +5,7 @@ import MartletParallel
 import MartletTensor
 
 /// The model's operations on one GPU. Confined to one thread at a time. Operations put work on a stream and return;
-/// `read`, `sample` and what exchanges with other ranks wait for it.
+/// `read`, `tokens(of:)` and what exchanges with other ranks wait for it.
 ///
 /// What fails in an operation that can't throw is noted, the operations behind it do nothing, and the next one that
 /// can throw reports it: so a step that failed ends before any of its tokens are believed. `DeviceLost` is reported
@@ -27,8 +27,11 @@ package final class CUDABackend: Backend {
     let strips: PinnedStrips
     let scratch: ScratchMemory
     let batches: StagedBatches
-    /// Where what comes from the device arrives.
+    /// Where what comes from the device arrives, if the host waits for it.
     let arrivals: PinnedScratch
+    /// And if the host goes on.
+    let resultPlaces: ResultPlaces
+    let kept: KeptTokens
     let ranks: RankExchange
     var rotaries: [RotaryFrequencies] = []
     var pictures = DevicePictures()
@@ -57,6 +60,8 @@ package final class CUDABackend: Backend {
         scratch = ScratchMemory(on: stream)
         batches = StagedBatches(scratch)
         arrivals = PinnedScratch(on: stream)
+        resultPlaces = ResultPlaces(on: stream)
+        kept = KeptTokens(on: stream)
         ranks = RankExchange(communicator, group: peers, on: stream)
     }
 
@@ -69,6 +74,7 @@ package final class CUDABackend: Backend {
         (communicator, ranks, capturesGraphs) = (other.communicator, other.ranks, other.capturesGraphs)
         (host, pool, products, strips) = (other.host, other.pool, other.products, other.strips)
         (scratch, batches, arrivals, failures) = (other.scratch, other.batches, other.arrivals, other.failures)
+        (resultPlaces, kept) = (other.resultPlaces, other.kept)
     }
 
     /// This backend with operands of another type, in the same order of work: for a part of a model that needs another

@@ -16,6 +16,7 @@ struct CUDAHardware: Hardware {
 
     let sharesWeights = false
     let mapsWeights = false
+    let depth = 2
 
     /// For a model of this `configuration`. `library`: nil = what the system has. Throws `CUDAError` where there is no
     /// GPU that will do, `UsageError` for a model that none can compute.

@@ -10,6 +10,8 @@ protocol Hardware: Sendable {
     var sharesWeights: Bool { get }
     /// Whether ready-packed weights stay the pages of their file.
     var mapsWeights: Bool { get }
+    /// Steps of a model of one rank that may be in flight (D3).
+    var depth: Int { get }
 
     /// What a model of one rank computes on.
     func soleBackend() throws -> RankBackend
@@ -48,6 +50,7 @@ struct CPUHardware: Hardware {
     let options: ModelOptions
 
     let sharesWeights = true
+    let depth = 1
     var mapsWeights: Bool { !options.copiesPanels }
 
     func backend(at place: RankPlace, communicator: any Communicator) throws -> CPUBackend {

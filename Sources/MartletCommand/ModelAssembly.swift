@@ -74,7 +74,7 @@ struct ModelAssembly {
             let found = try CachePlan(
                 options: options, cacheBytesPerToken: cacheBytesPerToken,
                 modelLength: files.configuration.decoder.maxPositions, budget: try ranks.cacheBytes(),
-                pictures: ranks.pictures
+                pictures: ranks.pictures, depth: machine.depth
             ).limits(
                 vocabularyCount: min(files.configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
             report(.sized(found, cacheBytes: found.blockCount * found.blockSize * cacheBytesPerToken))

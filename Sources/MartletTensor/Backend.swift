@@ -16,6 +16,8 @@ package protocol Backend: AnyObject {
     associatedtype Vector: AnyObject
     /// Keys and values of every layer, in blocks.
     associatedtype KVCache: AnyObject
+    /// Tokens that are being chosen.
+    associatedtype Choice
 
     // MARK: Memory
 
@@ -46,7 +48,8 @@ package protocol Backend: AnyObject {
 
     // MARK: Rows
 
-    /// y[i] = row `tokens[i] - firstRow` of table, zeros where the table has no such row: another rank's has it.
+    /// y[i] = row `tokens[i] - firstRow` of table, zeros where the table has no such row: another rank's has it. A
+    /// token below 0 is one that was kept (`KeptToken`); zeros, too, where that could not be chosen.
     func embed(_ tokens: [TokenID], table: Matrix, firstRow: Int, into y: Activation<Storage>)
     /// y[targets[i]] = x[sources[i]].
     func copyRows(_ sources: [Int], of x: Activation<Storage>, to targets: [Int], of y: Activation<Storage>)
@@ -130,10 +133,20 @@ package protocol Backend: AnyObject {
 
     // MARK: Choice
 
-    /// Waits for everything before it, then chooses a token for each row of logits; one request a row (D12). A row that
-    /// holds NaN gives nil. No rows are legal. Throws what operations before it could not do, and when the device is
-    /// lost.
-    func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?]
+    /// Has a token chosen for each row of logits; one request a row (D12). It is kept where its request says, for
+    /// operations behind this one. No rows are legal, so that a step without any is waited for like others. Throws what
+    /// operations before it could not do.
+    func choose(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> Choice
+    /// Waits for a choice and everything before it, and tells what was chosen, once; nil for a row that holds NaN.
+    /// Throws when the device is lost.
+    func tokens(of choice: Choice) throws -> [SampledToken?]
+}
+
+extension Backend {
+    /// Chooses a token for each row of logits, at once.
+    package func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?] {
+        try tokens(of: choose(logits, requests))
+    }
 }
 
 extension Backend {

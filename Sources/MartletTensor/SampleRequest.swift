@@ -27,6 +27,11 @@ package struct SampleRequest: Sendable, Equatable {
     package var vocabularyCount: Int
     /// nil = none; n = the chosen and the n best.
     package var logprobCount: Int?
+    /// Where the backend keeps the token, for a row that begins with it (`KeptToken`); of one row at a time. nil =
+    /// nowhere.
+    package var place: Int?
+    /// The token that was kept at `place` until now was generated too, and `generatedCounts` does not have it yet.
+    package var countsKept = false
 
     package init(vocabularyCount: Int) { self.vocabularyCount = vocabularyCount }
 }

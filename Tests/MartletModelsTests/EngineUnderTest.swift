@@ -22,6 +22,8 @@ struct EngineUnderTest {
     var maxBatchedTokens = 256
     var maxRunningSequences = 32
     var speculation: SpeculationConfiguration?
+    /// Steps in flight (D3).
+    var depth = 1
 
     /// `body` gets the engine and the backend that counts.
     func run<Result: Sendable>(
@@ -34,7 +36,8 @@ struct EngineUnderTest {
         _ body: @Sendable (Engine<DecoderRunner<RecordingBackend<CPUBackend>>>, WorkCounter) async throws -> Result
     ) async throws -> Result {
         let counter = WorkCounter()
-        let model = try TinyModel()
+        var model = try TinyModel()
+        model.depth = depth
         let backend = RecordingBackend(try CPUBackend(threads: threads), counter: counter)
         let runner = try model.runner(backend, blockCount: blockCount, slotCount: maxRunningSequences)
         var configuration = EngineConfiguration()

@@ -9,6 +9,7 @@ final class RecordingBackend<Inner: Backend>: Backend {
     typealias Matrix = Inner.Matrix
     typealias Vector = Inner.Vector
     typealias KVCache = Inner.KVCache
+    typealias Choice = Inner.Choice
 
     struct Event {
         let operation: String
@@ -141,10 +142,16 @@ final class RecordingBackend<Inner: Backend>: Backend {
     func allGather(_ widths: [Int], of x: Activation<Storage>) throws { try inner.allGather(widths, of: x) }
     func broadcast(_ x: Activation<Storage>, from root: Int) throws { try inner.broadcast(x, from: root) }
     func agrees(on value: UInt64) throws -> Bool { try inner.agrees(on: value) }
-    func sample(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> [SampledToken?] {
-        if !requests.isEmpty { sampleCount += 1 }
-        guard changesTokens(sampleCount) else { return try inner.sample(logits, requests) }
-        return try inner.sample(logits, requests).map { choice in
+    func choose(_ logits: Activation<Storage>, _ requests: [SampleRequest]) throws -> Choice {
+        counter.countChoice()
+        return try inner.choose(logits, requests)
+    }
+    func tokens(of choice: Choice) throws -> [SampledToken?] {
+        counter.countReading()
+        let tokens = try inner.tokens(of: choice)
+        if !tokens.isEmpty { sampleCount += 1 }
+        guard changesTokens(sampleCount) else { return tokens }
+        return tokens.map { choice in
             choice.map {
                 SampledToken(token: ($0.token + 1) % 256, logprob: $0.logprob, top: $0.top)
             }

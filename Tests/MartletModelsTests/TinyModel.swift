@@ -13,6 +13,8 @@ struct TinyModel: Sendable {
     let configuration: ModelConfiguration
     let source: any WeightSource
     var quantization = WeightQuantization.none
+    /// Steps in flight, of a model in one stage.
+    var depth = 1
     /// Of one rank; nil = all of it.
     var shard: Shard?
     /// All that there are, where it is one rank's.
@@ -111,7 +113,7 @@ struct TinyModel: Sendable {
         let link = link
         let limits = RunnerLimits(
             blockSize: 16, blockCount: blockCount, slotCount: slotCount, maxModelLength: 512,
-            vocabularyCount: configuration.decoder.vocabularyRows, depth: link.stageCount,
+            vocabularyCount: configuration.decoder.vocabularyRows, depth: max(depth, link.stageCount),
             stageCount: link.stageCount, encoderCacheTokens: 4096)
         return try DecoderRunner(
             backend: backend, decoder: decoder(backend, maxRows: 256), tower: tower(backend),

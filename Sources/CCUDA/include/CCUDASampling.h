@@ -27,6 +27,10 @@ typedef struct {
     int only_allowed;
     /// How many of the best tokens to tell; -1: no probabilities at all.
     int logprob_count;
+    /// Where the token is kept, for rows that begin with it; -1: nowhere.
+    int place;
+    /// Whether the token kept there until now was generated, too, and is not counted by the edits.
+    int counts_kept;
 } martlet_sample_request;
 
 enum {

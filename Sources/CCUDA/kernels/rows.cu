@@ -2,12 +2,13 @@
 #include "blocks.cuh"
 
 /// y[i] = row tokens[i] - first_row of table [outputs, columns], zeros where the table has no such row: another rank's
-/// has it. y: [rows, columns], grid [rows].
+/// has it. A token below 0 is the one that the sampler has kept at -1 - token. y: [rows, columns], grid [rows].
 template <class F>
 DEVICE void embed(
-    const i32 *tokens, i32 first_row, i32 outputs, const void *table, i32 columns, float *y, i32 stride) {
+    const i32 *tokens, const i32 *kept, i32 first_row, i32 outputs, const void *table, i32 columns, float *y, i32 stride) {
     const planes<F> rows(table, outputs, columns);
-    const i32 row = tokens[blockIdx.x] - first_row;
+    const i32 token = tokens[blockIdx.x];
+    const i32 row = (token < 0 ? kept[-1 - token] : token) - first_row;
     y += i64(blockIdx.x) * stride;
     for (i32 i = 8 * i32(threadIdx.x); i < columns; i += 8 * i32(blockDim.x)) {
         float values[8] = {};
@@ -24,7 +25,7 @@ DEVICE void copy_rows(
     for (i32 i = i32(threadIdx.x); i < width; i += i32(blockDim.x)) y[i] = x[i];
 }
 
-#define EMBEDDING(F) KERNEL(embed_##F, 256, 7, embed<F>)
+#define EMBEDDING(F) KERNEL(embed_##F, 256, 8, embed<F>)
 
 EMBEDDING(f32)
 EMBEDDING(f16)

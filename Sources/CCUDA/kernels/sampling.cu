@@ -83,17 +83,30 @@ DEVICE float edited(float x, const martlet_sample_edit &edit, const martlet_samp
     return edit.flags & MARTLET_EDIT_BANNED ? float_of(0xff800000) : x;
 }
 
-/// The row with its edits: `raw` itself where there are none, else `adjusted`.
+/// The row with its edits: `raw` itself where there are none, else `adjusted`. `kept`: a token that counts once more
+/// than its edit says; -1: none.
 DEVICE const float *edit_row(
-    const float *raw, i32 count, const martlet_sample_request &request, const martlet_sample_edit *edits,
+    const float *raw, i32 count, const martlet_sample_request &request, const martlet_sample_edit *edits, i32 kept,
     float *adjusted) {
-    if (request.edit_count == 0 && !request.only_allowed) return raw;
+    if (request.edit_count == 0 && !request.only_allowed && kept < 0) return raw;
     for (i32 i = i32(threadIdx.x); i < count; i += i32(blockDim.x)) {
         adjusted[i] = request.only_allowed ? float_of(0xff800000) : raw[i];
     }
     sync_block();
+    if (kept >= 0) {
+        // Stays where the token has no edit of its own.
+        const martlet_sample_edit once = {u32(kept), MARTLET_EDIT_REPEATED, 1, 0};
+        if (threadIdx.x == 0 && kept < count && !request.only_allowed) {
+            adjusted[kept] = edited(raw[kept], once, request);
+        }
+        sync_block();
+    }
     for (i32 i = i32(threadIdx.x); i < request.edit_count; i += i32(blockDim.x)) {
-        const martlet_sample_edit edit = edits[request.edit_first + i];
+        martlet_sample_edit edit = edits[request.edit_first + i];
+        if (kept >= 0 && edit.id == u32(kept)) {
+            edit.flags |= MARTLET_EDIT_REPEATED;
+            edit.count++;
+        }
         if (edit.id >= u32(count) || (request.only_allowed && !(edit.flags & MARTLET_EDIT_ALLOWED))) continue;
         adjusted[edit.id] = edited(raw[edit.id], edit, request);
     }
@@ -143,10 +156,10 @@ DEVICE u64 weigh_row(
 /// -1 if nothing may be chosen. raw: [all], `raw_maximum` its largest.
 DEVICE i32 choose(
     const float *raw, i32 all, row_maximum raw_maximum, const martlet_sample_request &request,
-    const martlet_sample_edit *edits, float *adjusted, u64 *weights) {
+    const martlet_sample_edit *edits, i32 kept, float *adjusted, u64 *weights) {
     const i32 count = min(request.vocabulary_count, all);
     if (count <= 0) return -1;
-    const float *const x = edit_row(raw, count, request, edits, adjusted);
+    const float *const x = edit_row(raw, count, request, edits, kept, adjusted);
     const row_maximum maximum = x == raw && count == all ? raw_maximum : maximum_of(x, count);
     if (!maximum.is_finite) return -1;
     if (request.temperature == 0) {
@@ -181,21 +194,23 @@ DEVICE void list_best(const float *x, i32 count, float maximum, i32 wanted, u32 
     }
 }
 
-/// One token a row. logits: [rows, count], rows `stride` apart; requests, results: [rows]; edits: of all rows;
-/// adjusted, weights: scratch [rows][count]; top_ids, top_logits: [rows][top_capacity], top_capacity: at most the
-/// threads of a block. Grid [rows], 2 to 32 whole warps; count < 2^23.
+/// One token a row. logits: [rows, count], rows `stride` apart; requests, results: [rows]; edits: of all rows; kept: by
+/// place, each of one row at most; adjusted, weights: scratch [rows][count]; top_ids, top_logits: [rows][top_capacity],
+/// top_capacity: at most the threads of a block. Grid [rows], 2 to 32 whole warps; count < 2^23.
 DEVICE void sample_row(
     const float *logits, i32 stride, i32 count, const martlet_sample_request *requests,
-    const martlet_sample_edit *edits, float *adjusted, u64 *weights, martlet_sample_result *results, i32 top_capacity,
-    u32 *top_ids, float *top_logits) {
+    const martlet_sample_edit *edits, i32 *kept, float *adjusted, u64 *weights, martlet_sample_result *results,
+    i32 top_capacity, u32 *top_ids, float *top_logits) {
     const i64 row = i64(blockIdx.x);
     const martlet_sample_request request = requests[row];
     const float *const raw = logits + row * stride;
     martlet_sample_result result = {-1, 0, 0, 0, 0};
+    // Read by all before the last barrier, and so before it is written.
+    const i32 before = request.counts_kept && request.place >= 0 ? kept[request.place] : -1;
     const row_maximum maximum = maximum_of(raw, count);
     if (maximum.is_finite) {
         result.token =
-            choose(raw, count, maximum, request, edits, adjusted + row * count, weights + row * count);
+            choose(raw, count, maximum, request, edits, before, adjusted + row * count, weights + row * count);
     }
     if (result.token >= 0) {
         result.logit = raw[result.token];
@@ -208,7 +223,10 @@ DEVICE void sample_row(
                 raw, count, highest, result.top_count, top_ids + row * top_capacity, top_logits + row * top_capacity);
         }
     }
-    if (threadIdx.x == 0) results[row] = result;
+    if (threadIdx.x == 0) {
+        results[row] = result;
+        if (request.place >= 0) kept[request.place] = result.token;
+    }
 }
 
-KERNEL(sample, 1024, 11, sample_row)
+KERNEL(sample, 1024, 12, sample_row)

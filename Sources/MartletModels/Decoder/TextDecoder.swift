@@ -55,12 +55,12 @@ package final class TextDecoder<B: Backend> {
         logits = try heads.map { try backend.makeActivation(rows: $0, width: configuration.vocabularyRows) }
     }
 
-    /// Embeddings of `tokens`, the first step of `run` on the first stage. Rows that stand for image patches are
-    /// overwritten by `replaceRows`.
+    /// Embeddings of `tokens`, kept ones among them (`KeptToken`), the first step of `run` on the first stage. Rows that
+    /// stand for image patches are overwritten by `replaceRows`.
     package func embed(_ tokens: [TokenID]) throws {
         precondition(tokens.count <= maxRows, "\(tokens.count) rows, room for \(maxRows)")
         let rows = configuration.vocabularyRows
-        precondition(tokens.allSatisfy { $0 >= 0 && $0 < rows }, "a token beyond the \(rows) rows of the embedding")
+        precondition(tokens.allSatisfy { $0 < rows }, "a token beyond the \(rows) rows of the embedding")
         guard let table = weights.embedding else { preconditionFailure("stage \(shard.stage) does not embed") }
         let x = hidden.rows(0..<tokens.count)
         backend.embed(tokens, table: table, firstRow: weights.shard.vocabulary.lowerBound, into: x)
@@ -130,16 +130,19 @@ package final class TextDecoder<B: Backend> {
         }
     }
 
-    /// Chooses a token for each of `rows` of the last run; nil where the logits are not numbers. Every rank chooses the
-    /// same, for all have whole logits (D12). Of no rows, says no more than what the run could not do.
-    package func sample(_ rows: [Int], _ requests: [SampleRequest]) throws -> [SampledToken?] {
-        if let logits, rows.isEmpty { return try backend.sample(logits.rows(0..<0), []) }
-        var tokens: [SampledToken?] = []
-        for start in stride(from: 0, to: rows.count, by: headRows) {
+    /// Has a token chosen for each of `rows` of the last run. Every rank chooses the same, for all have whole logits
+    /// (D12). Throws what the run could not do, of no rows as well.
+    package func choose(_ rows: [Int], _ requests: [SampleRequest]) throws -> [B.Choice] {
+        if let logits, rows.isEmpty { return [try backend.choose(logits.rows(0..<0), [])] }
+        return try stride(from: 0, to: rows.count, by: headRows).map { start in
             let strip = start..<min(start + headRows, rows.count)
-            tokens += try backend.sample(logits(of: Array(rows[strip])), Array(requests[strip]))
+            return try backend.choose(logits(of: Array(rows[strip])), Array(requests[strip]))
         }
-        return tokens
+    }
+
+    /// Waits for the tokens, in the order of their rows; nil where the logits are not numbers.
+    package func tokens(of choices: [B.Choice]) throws -> [SampledToken?] {
+        try choices.flatMap { try backend.tokens(of: $0) }
     }
 
     /// logits: [rows.count, vocabulary]; at most `headRows` rows at once, overwritten by the next call.

@@ -20,7 +20,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     private let backend: B
     let decoder: TextDecoder<B>
     private let link: StageLink
-    /// Of all tokens so far, and steps with rows.
+    /// Of all tokens so far, and steps.
     private var tokenHash: UInt64 = 0xCBF2_9CE4_8422_2325, stepCount = 0
     private let cache: B.KVCache
     private var slots: [Slot: SlotState] = [:]
@@ -29,6 +29,8 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     /// What is known of a launched step's result.
     private enum Outcome {
+        /// Tokens for `samples` that the backend may still be choosing.
+        case choosing([B.Choice], for: [StepBatch.Sample])
         case here(StepResult)
         case onTheLastStage
     }
@@ -67,6 +69,7 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         for work in plan.visionWork { try images.encode(work, progress) }
         for work in plan.visionWork { try images.share(work) }
         launched[plan.index] = try run(batch, index: plan.index)
+        for sample in batch.samples { slots[sample.slot]?.awaitToken() }
         return StepTicket(index: plan.index)
     }
 
@@ -81,13 +84,15 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     package func collect(_ ticket: StepTicket) throws -> StepResult {
         guard let outcome = launched.removeValue(forKey: ticket.index) else { throw RunnerError.unknownTicket }
-        let result: StepResult
+        var result: StepResult
         switch outcome {
+        case .choosing(let choices, let samples):
+            result = try self.result(of: choices, for: samples, index: ticket.index)
         case .here(let known): result = known
         case .onTheLastStage: result = try link.hearResult()
         }
         guard result.index == ticket.index else { throw RunnerError.outOfStep }
-        if link.stageCount > 1 { note(result) }
+        note(&result)
         return result
     }
 
@@ -110,9 +115,9 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     private func run(_ batch: StepBatch, index: UInt64) throws -> Outcome {
         let count = batch.tokens.count
         if count == 0 {
+            guard link.stageCount == 1 else { return .here(StepResult(index: index, rows: [])) }
             // Pictures may have failed.
-            if link.stageCount == 1 { _ = try sampled([], []) }
-            return .here(StepResult(index: index, rows: []))
+            return .choosing(try decoder.choose([], []), for: [])
         }
         if decoder.shard.isFirstStage {
             try progress.forward { try embed(batch) }
@@ -128,12 +133,11 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
             try link.sendRows(decoder.readHidden(rows: count))
             return .onTheLastStage
         }
-        let result = StepResult(index: index, rows: try sample(batch))
-        #if DEBUG
-        try checkAgreement(result.rows)
-        #endif
+        let choices = try choose(batch)
         // With one stage the next plan may come before this one is collected (D3).
-        if link.stageCount > 1 { try link.tell(result) } else { note(result) }
+        guard link.stageCount > 1 else { return .choosing(choices, for: batch.samples) }
+        let result = try self.result(of: choices, for: batch.samples, index: index)
+        try link.tell(result)
         return .here(result)
     }
 
@@ -146,9 +150,14 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         }
     }
 
-    /// The tokens of a step, for all that comes after it.
-    private func note(_ result: StepResult) {
-        for row in result.rows { slots[row.slot]?.append(row.tokens) }
+    /// The tokens of a step, for all that comes after it. Those behind a choice that could not be made go.
+    private func note(_ result: inout StepResult) {
+        for (index, row) in result.rows.enumerated() {
+            guard let state = slots[row.slot] else { continue }
+            let tokens = state.isBroken ? [] : row.tokens
+            result.rows[index].tokens = tokens
+            slots[row.slot]?.append(tokens)
+        }
     }
 
     /// Every 16 steps, that all ranks have chosen the same tokens since they began.
@@ -171,26 +180,36 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     private func append(_ decode: SlotDecode, to batch: inout StepBatch) throws(RunnerError) {
         guard let state = slots[decode.slot] else { throw .unknownSlot }
-        let input = state.tokens.suffix(1) + decode.guesses
-        guard state.length == state.tokens.count - 1,
+        // What one step chooses can be taken for granted by the next, on the same stage, if nothing is guessed.
+        guard state.pendingCount == 0 || state.pendingCount == 1 && link.stageCount == 1 && decode.guesses.isEmpty,
+            let first = state.input
+        else { throw .outOfOrder }
+        let input = [first] + decode.guesses
+        guard state.length == state.tokens.count + state.pendingCount - 1,
             state.length + input.count <= state.blocks.count * limits.blockSize
         else { throw .outOfOrder }
         batch.append(input, at: state.length, of: state)
         batch.sample(lastRows: input.count, slot: decode.slot, guesses: decode.guesses)
     }
 
-    private func sample(_ batch: StepBatch) throws -> [StepResult.Row] {
-        let sampled = try sampled(batch.samples.flatMap { $0.rows }, batch.samples.flatMap { sampleRequests($0) })
-        var next = 0
-        return batch.samples.map { sample in
-            defer { next += sample.rows.count }
-            return StepResult.Row(
-                slot: sample.slot, tokens: sample.accepted(sampled[next..<next + sample.rows.count]))
-        }
+    private func choose(_ batch: StepBatch) throws -> [B.Choice] {
+        let rows = batch.samples.flatMap { $0.rows }, requests = batch.samples.flatMap { sampleRequests($0) }
+        return try progress.forward { try decoder.choose(rows, requests) }
     }
 
-    private func sampled(_ rows: [Int], _ requests: [SampleRequest]) throws -> [SampledToken?] {
-        try progress.forward { try decoder.sample(rows, requests) }
+    /// Waits for what was chosen for `samples`.
+    private func result(of choices: [B.Choice], for samples: [StepBatch.Sample], index: UInt64) throws -> StepResult {
+        let sampled = try progress.forward { try decoder.tokens(of: choices) }
+        var result = StepResult(index: index, rows: []), next = 0
+        for sample in samples {
+            let tokens = sample.accepted(sampled[next..<next + sample.rows.count])
+            result.rows.append(StepResult.Row(slot: sample.slot, tokens: tokens))
+            next += sample.rows.count
+        }
+        #if DEBUG
+        try checkAgreement(result.rows)
+        #endif
+        return result
     }
 
     /// One for each of its rows.

@@ -6,10 +6,14 @@ import MartletTensor
 struct SlotState {
     let admission: SlotAdmission
     let positions: SequencePositions
-    /// Prompt and generated tokens so far; the last is the input of the next decode.
+    /// Prompt and generated tokens as far as they are known.
     private(set) var tokens: [TokenID]
+    /// Tokens behind these that launched steps are choosing.
+    private(set) var pendingCount = 0
+    /// Nothing could be chosen for it: whatever follows is void.
+    private(set) var isBroken = false
     var blocks: [BlockID] = []
-    /// Positions whose KV is computed.
+    /// Positions whose KV launched steps compute.
     var length: Int
     /// What penalties read; empty without them.
     private var generatedCounts: [TokenID: Int32] = [:]
@@ -26,13 +30,25 @@ struct SlotState {
         for token in admission.tokens.dropFirst(admission.promptCount) { generatedCounts[token, default: 0] += 1 }
     }
 
-    /// What sampled rows brought: the KV of all but the last is there, whatever else was computed is void.
+    /// What the next decode begins with: the last token, or what stands for it until it is known.
+    var input: TokenID? { pendingCount == 0 ? tokens.last : KeptToken.input(at: Int(admission.slot)) }
+
+    /// A step was launched that chooses its next token.
+    mutating func awaitToken() {
+        pendingCount += 1
+        length = tokens.count + pendingCount - 1
+    }
+
+    /// What sampled rows of the oldest step brought: the KV of all but the last is there, whatever else was computed is
+    /// void.
     mutating func append(_ sampled: [SampledToken]) {
+        pendingCount -= 1
+        if sampled.isEmpty { isBroken = true }
         for token in sampled.lazy.map(\.token) {
             tokens.append(token)
             if isPenalised { generatedCounts[token, default: 0] += 1 }
         }
-        length = tokens.count - 1
+        length = tokens.count + pendingCount - 1
     }
 
     private var isPenalised: Bool {
@@ -43,7 +59,7 @@ struct SlotState {
     /// How the token behind `guesses` is to be chosen, if they are right.
     func sampleRequest(behind guesses: ArraySlice<TokenID>, vocabularyCount: Int) -> SampleRequest {
         let sampling = admission.sampling
-        let generatedCount = tokens.count - admission.promptCount + guesses.count
+        let generatedCount = tokens.count + pendingCount - admission.promptCount + guesses.count
         var request = SampleRequest(vocabularyCount: vocabularyCount)
         request.temperature = sampling.temperature
         request.topK = sampling.topK
@@ -62,6 +78,9 @@ struct SlotState {
         request.allowedTokens = sampling.allowedTokens
         request.bannedTokens = generatedCount < sampling.minTokens ? admission.stopTokens : []
         request.logprobCount = sampling.logprobCount
+        // Nothing begins with what is chosen behind a guess before it is known whether that was right.
+        if guesses.isEmpty { request.place = Int(admission.slot) }
+        request.countsKept = isPenalised && pendingCount > 0
         return request
     }
 }

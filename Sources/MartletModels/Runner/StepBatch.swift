@@ -30,6 +30,7 @@ struct StepBatch {
         }
     }
 
+    /// Of the rows, kept ones among them (`KeptToken`).
     private(set) var tokens: [TokenID] = []
     private(set) var positions = RotaryPositions()
     private(set) var attention = AttentionBatch(segments: [])

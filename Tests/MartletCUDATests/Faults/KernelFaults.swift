@@ -14,7 +14,7 @@ enum KernelFaults {
         spoiled("add_rms_norm", MARTLET_FLAW_BARRIER, 1, by: norms),
         spoiled("layer_norm", MARTLET_FLAW_BARRIER, 2, by: norms), spoiled("layer_norm", MARTLET_FLAW_BLOCK, by: norms),
         spoiled("silu_multiply", MARTLET_FLAW_ARGUMENT, 3, by: gates),
-        spoiled("copy_rows", MARTLET_FLAW_BLOCK, by: rows), spoiled("embed", MARTLET_FLAW_ARGUMENT, 1, by: rows),
+        spoiled("copy_rows", MARTLET_FLAW_BLOCK, by: rows), spoiled("embed", MARTLET_FLAW_ARGUMENT, 2, by: rows),
         spoiled("multiply", MARTLET_FLAW_BARRIER, by: products),
         spoiled("multiply", MARTLET_FLAW_SHUFFLE, by: products),
         spoiled("dequantize", MARTLET_FLAW_ARGUMENT, 3, by: products),

@@ -173,14 +173,16 @@ import Testing
             let gpu = try gpus.backend(.f32)
             let columns = dtype.isQuantized ? 3 * dtype.blockElements : 37
             let weight = try Weight(dtype, rows: 7, columns: columns, on: gpu)
-            let tokens: [Int32] = [3, 9, 10, 2, -1, 5]
+            // Tokens below 0 stand for kept ones, of which the second is none.
+            let tokens: [Int32] = [3, 9, 10, 2, -1, 5, -2, -3], kept: [Int32] = [4, -1, 9]
             let y = try StoredRows(.f32, rows: tokens.count, width: columns, stride: columns + 2)
-            let ids = try DeviceValues(tokens, on: gpu), memory = try y.on(gpu)
+            let ids = try DeviceValues(tokens, on: gpu), places = try DeviceValues(kept, on: gpu)
+            let memory = try y.on(gpu)
             try gpu.launch(
-                KernelName(.embed, dtype), grid: (tokens.count, 1, 1), threads: 256, ids.address, Int32(3), Int32(7),
-                weight.memory.address, Int32(columns), memory.address, Int32(y.stride))
+                KernelName(.embed, dtype), grid: (tokens.count, 1, 1), threads: 256, ids.address, places.address,
+                Int32(3), Int32(7), weight.memory.address, Int32(columns), memory.address, Int32(y.stride))
             let truth = tokens.flatMap { token -> [Float] in
-                let row = Int(token) - 3
+                let row = Int(token < 0 ? kept[Int(-1 - token)] : token) - 3
                 guard (0..<7).contains(row) else { return [Float](repeating: 0, count: columns) }
                 return Array(weight.values[row * columns..<(row + 1) * columns])
             }

@@ -12,6 +12,8 @@ struct SamplingKernelScene {
     /// [rows, width].
     private(set) var logits: [Float] = []
     private(set) var requests: [SampleRequest] = []
+    /// By place, one a row: what was kept there before; -1: nothing could be chosen.
+    private(set) var kept: [Int32] = []
 
     init(rows: Int, width: Int, seed: UInt64) {
         self.width = width
@@ -19,6 +21,12 @@ struct SamplingKernelScene {
         for _ in 0..<rows {
             logits += Self.row(width, &generator)
             requests.append(Self.request(width, &generator))
+            kept.append(Int32.random(in: -1..<Int32(width), using: &generator))
+        }
+        // Every third row keeps its token, every second of these counts the one before.
+        for (row, place) in zip(0..<rows, (0..<rows).reversed()) where row % 3 == 0 {
+            requests[row].place = place
+            requests[row].countsKept = row % 2 == 0
         }
     }
 
@@ -80,7 +88,14 @@ struct SamplingKernelScene {
         let backend = try CPUBackend(threads: 1, isa: "scalar")
         let x = try backend.makeActivation(rows: requests.count, width: width)
         backend.write(logits, to: x)
-        return backend.sample(x, requests)
+        let counted = requests.map { request in
+            var counted = request
+            if let place = request.place, request.countsKept, kept[place] >= 0 {
+                counted.generatedCounts[kept[place], default: 0] += 1
+            }
+            return counted
+        }
+        return backend.sample(x, counted)
     }
 
     /// What the kernel says with `threads` a block, rows further apart than they are wide.
@@ -91,18 +106,24 @@ struct SamplingKernelScene {
         let padded = (0..<rows).flatMap { logits[$0 * width..<($0 + 1) * width] + [.nan, .nan, .nan] }
         let given = [device.upload(padded), device.upload(packed), device.upload(edits + [martlet_sample_edit()])]
         let adjusted = device.allocate(rows * width * 4), weights = device.allocate(rows * width * 8)
+        let places = device.upload(kept)
         let results = device.allocate(rows * MemoryLayout<martlet_sample_result>.stride)
         let topIDs = device.allocate(rows * capacity * 4), topLogits = device.allocate(rows * capacity * 4)
         try device.run(
             "sample", of: "sampling.cu", grid: (rows, 1, 1), threads: threads,
             [
-                given[0], Int32(stride), Int32(width), given[1], given[2], adjusted, weights, results, Int32(capacity),
-                topIDs, topLogits,
+                given[0], Int32(stride), Int32(width), given[1], given[2], places, adjusted, weights, results,
+                Int32(capacity), topIDs, topLogits,
             ])
         let found = device.download(rows, of: martlet_sample_result(), at: results)
         let ids = device.download(rows * capacity, of: UInt32(0), at: topIDs)
         let values = device.download(rows * capacity, of: Float(0), at: topLogits)
-        for address in given + [adjusted, weights, results, topIDs, topLogits] { device.free(address) }
+        let now = device.download(rows, of: Int32(0), at: places)
+        for place in 0..<rows {
+            let row = requests.firstIndex { $0.place == place }
+            #expect(now[place] == (row.map { Int32(found[$0].token) } ?? kept[place]), "place \(place)")
+        }
+        for address in given + [places, adjusted, weights, results, topIDs, topLogits] { device.free(address) }
         return (0..<rows).map { row in
             let top = row * capacity..<row * capacity + Int(found[row].top_count)
             return Self.token(found[row], requests[row], ids: ids[top], logits: values[top])
@@ -132,7 +153,8 @@ struct SamplingKernelScene {
             vocabulary_count: Int32(request.vocabularyCount), least: least, seed: request.seed, choice: request.choice,
             position: request.position, repetition: request.repetitionPenalty, frequency: request.frequencyPenalty,
             presence: request.presencePenalty, edit_first: Int32(edits.count), edit_count: Int32(own.count),
-            only_allowed: request.allowedTokens == nil ? 0 : 1, logprob_count: Int32(request.logprobCount ?? -1))
+            only_allowed: request.allowedTokens == nil ? 0 : 1, logprob_count: Int32(request.logprobCount ?? -1),
+            place: Int32(request.place ?? -1), counts_kept: request.countsKept ? 1 : 0)
         edits += own.values
         return packed
     }

@@ -40,15 +40,38 @@ import Testing
     }
 
     private func serve<Result: Sendable>(
-        _ gpus: EmulatedGPUs, _ operandType: DType = .f32, capturesGraphs: Bool = true, blockCount: Int = 64,
+        _ gpus: EmulatedGPUs, _ operandType: DType = .f32, capturesGraphs: Bool = true, depth: Int = 2,
+        blockCount: Int = 64, speculation: SpeculationConfiguration? = nil,
         _ body: @Sendable (any GenerationEngine) async throws -> Result
     ) async throws -> Result {
-        let ranked = try RankedModel(TinyModel()) { _, communicator in
+        var model = try TinyModel()
+        model.depth = depth
+        let ranked = try RankedModel(model) { _, communicator in
             try CUDABackend(
                 gpus.device(), operandType: operandType, threads: 1, communicator: communicator,
                 capturesGraphs: capturesGraphs)
         }
-        return try await ranked.serve(maxBatchedTokens: 64, blockCount: blockCount, body)
+        return try await ranked.serve(
+            maxBatchedTokens: 64, blockCount: blockCount, speculation: speculation, body)
+    }
+
+    /// What stands behind a token that nobody has read yet is what stands behind it once it is read: of requests of
+    /// every kind, with ends that the step behind does not know of, and with too few blocks for all.
+    @Test(arguments: [true, false]) func twoStepsInFlightChangeNothing(_ capturesGraphs: Bool) async throws {
+        var drawing = try RequestDrawing(seed: 8)
+        let requests = (0..<16).map { _ in drawing.next() }
+        try await EmulatedGPUs.run { gpus in
+            let one = try await serve(gpus, capturesGraphs: capturesGraphs, depth: 1) {
+                try await $0.completeTogether(requests)
+            }
+            let two = try await serve(gpus, capturesGraphs: capturesGraphs, depth: 2, blockCount: 30) {
+                try await $0.completeTogether(requests)
+            }
+            for (one, two) in zip(one, two) {
+                #expect(one[0].reason == two[0].reason)
+                expectNear(two[0], one[0], "two steps in flight")
+            }
+        }
     }
 
     /// Pictures and text at once, in chunks: the CPU's tokens, with graphs and without.
