@@ -4,7 +4,8 @@ import MartletTensor
 
 extension CUDABackend {
     /// Decodes are filled up to the next of a few row counts; the second step of a shape is written down as a graph,
-    /// which all that follow run. Not where ranks exchange through the host, which no graph has.
+    /// which all that follow run; what cannot be written down is run as it is. Not where ranks exchange through the
+    /// host, which no graph has.
     package func layers(
         _ batch: AttentionBatch, cache: KVCache, room: Int, _ body: (AttentionBatch) throws -> Void
     ) throws {
@@ -29,12 +30,18 @@ extension CUDABackend {
             if rankCount > 1 { try performThrowing { try ranks.agree(onMovesTo: scratch.generation) } }
             return
         }
-        let graph = try DeviceGraph(on: stream) {
-            try body(batch)
-            // What an operation of the body could not do.
-            try performThrowing {}
+        do {
+            let graph = try DeviceGraph(on: stream) {
+                try body(batch)
+                // What an operation of the body could not do.
+                try performThrowing {}
+            }
+            cache.decodes.keep(graph, for: shape)
+        } catch where rankCount == 1 && !(error is DeviceLost) {
+            // Nothing of it has run, and it can be run as it is. Several ranks would have to agree on it.
+            cache.decodes.refuse(shape)
+            return try body(batch)
         }
-        cache.decodes.keep(graph, for: shape)
         _ = try performThrowing { try cache.decodes.launch(shape) }
     }
 

@@ -11,9 +11,14 @@ final class DecodeGraphs {
     private static let limit = 64
     private var graphs: [Shape: DeviceGraph] = [:]
     private var met: Set<Shape> = []
+    /// What could not be written down.
+    private var refused: Set<Shape> = []
 
-    /// Whether a step of this shape was met before: the first one has working memory made, the second is written down.
-    func isKnown(_ shape: Shape) -> Bool { !met.insert(shape).inserted }
+    /// Whether a step of this shape is to be written down: the first one has working memory made, the second is.
+    func isKnown(_ shape: Shape) -> Bool { !met.insert(shape).inserted && !refused.contains(shape) }
+
+    /// Steps of this shape are run as they are.
+    func refuse(_ shape: Shape) { refused.insert(shape) }
 
     /// Runs a step that was written down; false if there is none.
     func launch(_ shape: Shape) throws(CUDAError) -> Bool {

@@ -1,3 +1,4 @@
+import CCUDA
 import MartletCore
 import MartletTensor
 import MartletTestSupport
@@ -65,25 +66,28 @@ import Testing
         "nvrtcGetCUBINSize",
     ]
 
-    /// Each call of each function fails once: a typed error that names it, nothing made and not given back.
+    /// Each call of each function fails once: a typed error that names it, nothing made and not given back. Where a
+    /// step was being written down, it is run as it is.
     @Test(arguments: functions) func everyCallMayFail(_ function: String) throws {
-        let count = try EmulatedGPUs.run { gpus in
-            _ = try work(gpus)
-            return gpus.callCount(of: function)
+        let (count, expected) = try EmulatedGPUs.run { gpus in
+            let tokens = try work(gpus)
+            return (gpus.callCount(of: function), tokens)
         }
         #expect(count > 0, "\(function) is not called")
         // Of the many alike a sample: the first, the last, and some between.
         let calls = Set((1...max(count, 1)).filter { $0 <= 4 || $0 % 23 == 0 } + [max(count, 1)])
         for call in calls.sorted() {
             do {
-                try EmulatedGPUs.run { gpus in
+                let (found, graphCount) = try EmulatedGPUs.run { gpus in
                     gpus.plant(function, call: call, error: 1)
-                    _ = try work(gpus)
+                    let tokens = try work(gpus)
+                    return (tokens, gpus.callCount(of: "cuGraphLaunch"))
                 }
                 // What those do who give memory back is nobody's to report.
                 #expect(
-                    ["cuStreamSynchronize", "cuCtxSetCurrent"].contains(function),
+                    ["cuStreamSynchronize", "cuCtxSetCurrent"].contains(function) || graphCount == 0,
                     "call \(call) of \(function) went unnoticed")
+                #expect(found == expected)
             } catch let error as CUDAError {
                 guard case .failed(let name, 1, _) = error else {
                     Issue.record("\(function): \(error)")
@@ -91,6 +95,18 @@ import Testing
                 }
                 #expect(name.hasPrefix(String(function.prefix(12))), "\(function): \(error)")
             }
+        }
+    }
+
+    /// A step that cannot be written down is run as it is, and those that follow it.
+    @Test(arguments: ["cuStreamBeginCapture", "cuGraphInstantiateWithFlags"])
+    func noGraphIsNoFailure(function: String) throws {
+        let expected = try EmulatedGPUs.run { try work($0) }
+        try EmulatedGPUs.run { gpus in
+            gpus.plant(function, call: 1, error: Int(CUDA_ERROR_OUT_OF_MEMORY.rawValue))
+            let found = try work(gpus)
+            #expect(found == expected)
+            #expect(gpus.callCount(of: function) == 1 && gpus.callCount(of: "cuGraphLaunch") == 0)
         }
     }
 
