@@ -16,6 +16,9 @@ extension CUDABackend {
         return ranks.summary
     }
 
+    /// Whether a step runs from its rows to its tokens without the host, where the ranks have met.
+    package var runsWithoutHost: Bool { rankCount == 1 || ranks.isOnStream }
+
     package func allReduce(_ x: Activation<Storage>) throws {
         guard rankCount > 1 else { return }
         precondition(x.stride == x.width && x.dtype == .f32, "not dense rows of f32")

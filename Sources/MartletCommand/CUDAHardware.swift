@@ -16,7 +16,6 @@ struct CUDAHardware: Hardware {
 
     let sharesWeights = false
     let mapsWeights = false
-    let depth = 2
 
     /// For a model of this `configuration`. `library`: nil = what the system has. Throws `CUDAError` where there is no
     /// GPU that will do, `UsageError` for a model that none can compute.
@@ -73,6 +72,9 @@ struct CUDAHardware: Hardware {
     }
 
     func exchange(of backend: CUDABackend) throws -> String? { try backend.rankExchangeSummary() }
+
+    /// One step more where the host waits for nothing but tokens.
+    func depth(of backend: CUDABackend) -> Int { backend.runsWithoutHost ? 2 : 1 }
 
     /// In f16 the tower and its merger would overflow on some pictures: they compute in bf16, which takes no more.
     func towerBackend(beside backend: CUDABackend) -> CUDABackend {

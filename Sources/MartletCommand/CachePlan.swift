@@ -13,7 +13,7 @@ struct CachePlan {
     let budget: Int?
     /// nil: as many and as large ones as sequences have room for.
     var pictures: PictureLimits?
-    /// Steps that a copy of one rank may have in flight (D3).
+    /// Steps that a copy in one stage may have in flight (D3).
     var depth = 1
 
     /// Of one copy of the model: copies share the memory evenly. Throws when not even one sequence of the asked length
@@ -33,14 +33,10 @@ struct CachePlan {
         return RunnerLimits(
             blockSize: options.blockSize, blockCount: blockCount, slotCount: options.maxRunningSequences,
             maxModelLength: length, vocabularyCount: vocabularyCount,
-            depth: stepsInFlight, stageCount: options.parallel.pipeline,
+            depth: options.parallel.pipeline == 1 ? depth : options.parallel.pipeline,
+            stageCount: options.parallel.pipeline,
             encoderCacheTokens: pictures?.cacheTokens ?? max(length, PictureLimits.usualCacheTokens),
             maxImageTokens: pictures?.maxTokens, encodingCount: options.parallel.encodingCount)
-    }
-
-    /// As many as stages; ranks that share their layers take one after the other.
-    private var stepsInFlight: Int {
-        options.parallel.pipeline == 1 && options.parallel.tensor == 1 ? depth : options.parallel.pipeline
     }
 
     private func blocks(_ tokens: Int) -> Int { (tokens + options.blockSize - 1) / options.blockSize }

@@ -10,8 +10,6 @@ protocol Hardware: Sendable {
     var sharesWeights: Bool { get }
     /// Whether ready-packed weights stay the pages of their file.
     var mapsWeights: Bool { get }
-    /// Steps of a model of one rank that may be in flight (D3).
-    var depth: Int { get }
 
     /// What a model of one rank computes on.
     func soleBackend() throws -> RankBackend
@@ -20,6 +18,8 @@ protocol Hardware: Sendable {
     /// How the ranks that share layers with this one exchange, in words; nil where there is nothing to say. All of them
     /// call it at once, and find it out.
     func exchange(of backend: RankBackend) throws -> String?
+    /// Steps that may be in flight on the ranks that share layers with this one, which have met (D3).
+    func depth(of backend: RankBackend) -> Int
     /// What that rank's vision tower computes on.
     func towerBackend(beside backend: RankBackend) -> RankBackend
     /// Threads that compute for a rank.
@@ -50,7 +50,6 @@ struct CPUHardware: Hardware {
     let options: ModelOptions
 
     let sharesWeights = true
-    let depth = 1
     var mapsWeights: Bool { !options.copiesPanels }
 
     func backend(at place: RankPlace, communicator: any Communicator) throws -> CPUBackend {
@@ -65,6 +64,9 @@ struct CPUHardware: Hardware {
     }
 
     func towerBackend(beside backend: CPUBackend) -> CPUBackend { backend }
+
+    /// A step leaves it nothing to do beside.
+    func depth(of backend: CPUBackend) -> Int { 1 }
 
     func threadCount(of backend: CPUBackend) -> Int { backend.pool.threadCount }
 

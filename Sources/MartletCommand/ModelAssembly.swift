@@ -70,11 +70,11 @@ struct ModelAssembly {
         try ranks.checkWeights()
 
         let cacheBytesPerToken = ranks.layout.cacheBytesPerToken(ranks.cacheType)
-        let copies = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: {
+        let copies = try ranks.load { report(.loaded(bytes: $0, of: $1)) } sized: { depth in
             let found = try CachePlan(
                 options: options, cacheBytesPerToken: cacheBytesPerToken,
                 modelLength: files.configuration.decoder.maxPositions, budget: try ranks.cacheBytes(),
-                pictures: ranks.pictures, depth: machine.depth
+                pictures: ranks.pictures, depth: depth
             ).limits(
                 vocabularyCount: min(files.configuration.decoder.vocabularyRows, text.tokenizer.vocabularyCount))
             report(.sized(found, cacheBytes: found.blockCount * found.blockSize * cacheBytesPerToken))

@@ -125,20 +125,26 @@ struct RankAssembly<Machine: Hardware> {
         ).weightBytes
     }
 
-    /// A runner of each copy. `sized` says what the caches of one may hold, once the weights of every rank are loaded.
+    /// A runner of each copy. `sized` says what the caches of one may hold, once the weights of every rank are loaded,
+    /// for so many steps in flight as suit the ranks.
     /// Throws what loading any rank throws, `CommunicatorError` with its words where it was not the lead's.
     func load(
-        progress: @escaping @Sendable (_ bytes: Int, _ total: Int) -> Void, sized: () throws -> RunnerLimits
+        progress: @escaping @Sendable (_ bytes: Int, _ total: Int) -> Void,
+        sized: (_ depth: Int) throws -> RunnerLimits
     ) throws -> [Ranks] {
         let count = LoadCount(total: fileBytes, show: progress), weights = SharedWeights<Machine.RankBackend>()
         if let process { return try lead(process, weights: weights, loaded: count.add, sized: sized) }
         let copies = try (0..<layout.size.data).map { try load(copy: $0, weights: weights, count: count) }
-        let limits = try sized()
-        return try copies.map { try $0(limits) }
+        let limits = try sized(copies.lazy.map(\.depth).min() ?? 1)
+        return try copies.map { try $0.run(limits) }
     }
 
     /// A copy whose weights are loaded: makes its runner once it is told what the caches of one may hold.
-    private typealias LoadedCopy = (RunnerLimits) throws -> Ranks
+    private struct LoadedCopy {
+        /// Steps that may be in flight.
+        let depth: Int
+        let run: (RunnerLimits) throws -> Ranks
+    }
 
     private func load(
         copy: Int, weights: SharedWeights<Machine.RankBackend>, count: LoadCount
@@ -148,7 +154,7 @@ struct RankAssembly<Machine: Hardware> {
             let rank = try LoadedRank(
                 files, options: options, on: machine, place: places[0], communicator: SoleCommunicator(),
                 weights: weights, loaded: count.add)
-            return { limits in
+            return LoadedCopy(depth: machine.depth(of: rank.backend)) { limits in
                 let runner = try rank.runner(
                     limits: limits, cacheType: cacheType, footprint: footprint, progress: StepProgress())
                 return Ranks(
@@ -177,7 +183,7 @@ struct RankAssembly<Machine: Hardware> {
             try communicator.barrier()
             return rank
         }
-        return { limits in
+        return LoadedCopy(depth: machine.depth(of: rank.backend)) { limits in
             for follower in followers { follower.orders.put(.begin(limits)) }
             let runner = try Self.breakingUp(group) {
                 try rank.runner(limits: limits, cacheType: cacheType, footprint: footprint, progress: leadProgress)

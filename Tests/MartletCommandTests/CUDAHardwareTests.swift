@@ -72,7 +72,9 @@ import Testing
             let found = try await tokens(options, on: machine)
             #expect(found.tokens == expected.tokens)
             #expect(found.limits.blockCount > 100)
-            #expect(found.limits.depth == (options.parallel.tensor == 1 ? 2 : 1) && expected.limits.depth == 1)
+            // Ranks that need the host to exchange take one step at a time.
+            let goesAhead = options.parallel.tensor == 1 || gpuCount == 2
+            #expect(found.limits.depth == (goesAhead ? 2 : 1) && expected.limits.depth == 1)
             let exchange = gpuCount == 2 ? "NCCL 2.20.5" : "the GPUs' memory (ranks 0 and 1 share a GPU)"
             #expect(found.exchange == (options.parallel.tensor == 2 ? exchange : nil))
         }

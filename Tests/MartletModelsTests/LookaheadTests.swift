@@ -39,6 +39,16 @@ import Testing
         #expect(two.statistics.usedBlockCount == 0 && two.statistics.integrityFailures == 0)
     }
 
+    /// Ranks that share layers go ahead together.
+    @Test func ranksGoAheadTogether() async throws {
+        var drawing = try RequestDrawing(seed: 7), model = try TinyModel()
+        let requests = (0..<12).map { _ in drawing.next() }
+        let one = try await RankedModel(model, tensor: 2).serve { try await $0.completeTogether(requests) }
+        model.depth = 2
+        let two = try await RankedModel(model, tensor: 2).serve { try await $0.completeTogether(requests) }
+        #expect(two == one)
+    }
+
     /// A sequence that guesses waits for its tokens, and others beside it do not.
     @Test func guessesChangeNothing() async throws {
         var drawing = try RequestDrawing(seed: 5)

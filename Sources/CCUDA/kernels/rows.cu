@@ -5,7 +5,8 @@
 /// has it. A token below 0 is the one that the sampler has kept at -1 - token. y: [rows, columns], grid [rows].
 template <class F>
 DEVICE void embed(
-    const i32 *tokens, const i32 *kept, i32 first_row, i32 outputs, const void *table, i32 columns, float *y, i32 stride) {
+    const i32 *tokens, const i32 *kept, i32 first_row, i32 outputs, const void *table, i32 columns, float *y,
+    i32 stride) {
     const planes<F> rows(table, outputs, columns);
     const i32 token = tokens[blockIdx.x];
     const i32 row = (token < 0 ? kept[-1 - token] : token) - first_row;

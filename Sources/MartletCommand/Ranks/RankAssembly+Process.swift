@@ -11,7 +11,7 @@ extension RankAssembly {
     /// and their engines here.
     func lead(
         _ process: RankProcess, weights: SharedWeights<Machine.RankBackend>, loaded: @escaping @Sendable (Int) -> Void,
-        sized: () throws -> RunnerLimits
+        sized: (_ depth: Int) throws -> RunnerLimits
     ) throws -> [Ranks] {
         do {
             let place = place(in: process)
@@ -20,7 +20,7 @@ extension RankAssembly {
                 files, options: options, on: machine, place: place, communicator: ownCopy(of: world),
                 weights: weights, loaded: loaded)
             try world.barrier()
-            let limits = try sized()
+            let limits = try sized(machine.depth(of: rank.backend))
             let copies = (0..<layout.size.data).map { LinkedFollowers(process.link, ranks: followers(ofCopy: $0)) }
             for followers in copies { try followers.put(.begin(limits)) }
             let progress = StepProgress()

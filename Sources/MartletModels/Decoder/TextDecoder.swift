@@ -55,8 +55,8 @@ package final class TextDecoder<B: Backend> {
         logits = try heads.map { try backend.makeActivation(rows: $0, width: configuration.vocabularyRows) }
     }
 
-    /// Embeddings of `tokens`, kept ones among them (`KeptToken`), the first step of `run` on the first stage. Rows that
-    /// stand for image patches are overwritten by `replaceRows`.
+    /// Embeddings of `tokens`, kept ones among them (`KeptToken`), the first step of `run` on the first stage. Rows
+    /// that stand for image patches are overwritten by `replaceRows`.
     package func embed(_ tokens: [TokenID]) throws {
         precondition(tokens.count <= maxRows, "\(tokens.count) rows, room for \(maxRows)")
         let rows = configuration.vocabularyRows

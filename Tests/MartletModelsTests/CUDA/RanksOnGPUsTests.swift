@@ -18,6 +18,9 @@ import Testing
         let means: Means
         var writesDown = true
 
+        /// Steps in flight, as such ranks take them.
+        var depth: Int { means == .nccl && pipeline == 1 ? 2 : 1 }
+
         var testDescription: String { "TP \(tensor) PP \(pipeline) on \(devices), \(means), graphs: \(writesDown)" }
     }
 
@@ -34,7 +37,9 @@ import Testing
 
     private func ranked(_ layout: Layout, _ gpus: EmulatedGPUs) throws -> RankedModel<CUDABackend> {
         let stages = (0..<layout.pipeline).map { _ in PeerGroup(size: layout.tensor) }
-        return try RankedModel(TinyModel(), tensor: layout.tensor, pipeline: layout.pipeline) { shard, communicator in
+        var model = try TinyModel()
+        model.depth = layout.depth
+        return try RankedModel(model, tensor: layout.tensor, pipeline: layout.pipeline) { shard, communicator in
             try CUDABackend(
                 gpus.device(shard.rank % layout.devices), operandType: .f32, threads: 1, communicator: communicator,
                 peers: layout.means == .host ? nil : stages[shard.stage], capturesGraphs: layout.writesDown)
