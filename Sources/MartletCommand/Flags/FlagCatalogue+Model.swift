@@ -40,6 +40,10 @@ extension FlagCatalogue {
                         + " GGUF file of the model runs today.")
             }
             settings.model.quantization = WeightQuantization(rawValue: value.text) ?? .none
+            guard value.text == "fp8" else { return }
+            settings.model.quantization = .int8
+            settings.remarks.append(
+                "--quantization fp8: plain matrices become int8 with a scale for every 32 weights, in half a bit more.")
         },
         .honours(
             "load-format", kind: .choice(LoadFormat.allCases.map(\.rawValue)),
@@ -141,9 +145,9 @@ extension FlagCatalogue {
     ]
 
     private static let quantizations =
-        ["auto", "gguf"] + WeightQuantization.allCases.map(\.rawValue) + unreadQuantizations
+        ["auto", "gguf"] + WeightQuantization.allCases.map(\.rawValue) + ["fp8"] + unreadQuantizations
     /// Of checkpoints that somebody else has quantised.
     private static let unreadQuantizations = [
-        "awq", "awq_marlin", "gptq", "gptq_marlin", "compressed-tensors", "fp8", "bitsandbytes", "nvfp4",
+        "awq", "awq_marlin", "gptq", "gptq_marlin", "compressed-tensors", "bitsandbytes", "nvfp4",
     ]
 }

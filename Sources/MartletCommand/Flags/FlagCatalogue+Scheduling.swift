@@ -38,16 +38,18 @@ extension FlagCatalogue {
         .honours(
             "kv-cache-dtype", kind: .choice(cacheTypes), means: "Precision of the KV cache",
             standard: "auto: as the weights"
-        ) { (settings, value) throws(UsageError) in
-            switch value.text {
-            case "auto": settings.model.cacheType = nil
-            case "f16", "half", "float16": settings.model.cacheType = .f16
-            case "bf16", "bfloat16": settings.model.cacheType = .bf16
-            case "f32", "float32": settings.model.cacheType = .f32
-            case "int8": settings.model.cacheType = .q8_0
-            default:
-                throw .notBuiltYet(
-                    "kv-cache-dtype \(value.text)", "8-bit floats are for GPUs. Use auto, f16, bf16, f32 or int8.")
+        ) {
+            switch $1.text {
+            case "f16", "half", "float16": $0.model.cacheType = .f16
+            case "bf16", "bfloat16": $0.model.cacheType = .bf16
+            case "f32", "float32": $0.model.cacheType = .f32
+            case "int8": $0.model.cacheType = .q8_0
+            case "fp8", "fp8_e4m3", "fp8_e5m2":
+                $0.model.cacheType = .q8_0
+                $0.remarks.append(
+                    "--kv-cache-dtype \($1.text): keys and values are kept as int8 with a scale for every head and"
+                        + " token, in as many bits.")
+            default: $0.model.cacheType = nil
             }
         },
         .honours("block-size", kind: .count(1...256), means: "Tokens of a KV block: a multiple of 16", standard: "16") {

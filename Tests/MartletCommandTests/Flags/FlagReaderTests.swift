@@ -88,7 +88,16 @@ import Testing
         #expect(try settings("m --kv-cache-dtype auto").model.cacheType == nil)
         #expect(try settings("m --kv-cache-dtype bfloat16").model.cacheType == .bf16)
         #expect(try settings("m --kv-cache-dtype int8").model.cacheType == .q8_0)
-        #expect(failure(["m", "--kv-cache-dtype", "fp8"]).contains("8-bit floats"))
+        #expect(try settings("m --kv-cache-dtype fp8 --kv-cache-dtype auto").model.cacheType == nil)
+    }
+
+    /// 8-bit floats that others compute with are 8-bit integers here, and it is said.
+    @Test(arguments: ["--kv-cache-dtype fp8", "--kv-cache-dtype fp8_e4m3", "--quantization fp8", "-q int8"])
+    func eightBits(words: String) throws {
+        let found = try settings("m \(words)")
+        #expect(found.model.cacheType == (words.hasPrefix("--kv") ? .q8_0 : nil))
+        #expect(found.model.quantization == (words.hasPrefix("--kv") ? .none : .int8))
+        #expect(found.remarks.contains { $0.contains("int8 with a scale") } == words.contains("fp8"))
     }
 
     @Test func objects() throws {
