@@ -4,7 +4,7 @@ import MartletEngine
 /// The bytes of an order, by the rules of plans, for ranks of other processes.
 extension RankOrder {
     /// "MSO" and the version.
-    private static var format: UInt32 { 0x014F_534D }
+    private static var format: UInt32 { 0x024F_534D }
     /// A picture, or a plan, and a few bytes.
     static var maximumByteCount: Int { PreparedImage.maximumByteCount + 64 }
 
