@@ -162,12 +162,13 @@ extension CPUBackend {
         return UnsafePointer(target)
     }
 
-    /// Panels that a thread takes at a time. Few rows make little work of a panel, beside which taking it and starting
-    /// to read it show: long runs, of half a mebibyte at most. Many rows: short ones, so that threads end together.
-    static func panelGrain(panels: Int, bytes: Int, rows: Int, threads: Int) -> Int {
-        guard rows <= 128 else { return panels < 64 * threads ? 2 : 4 }
-        let run = (panels + 2 * threads - 1) / (2 * threads)
-        return max(1, min(run, (512 << 10) / max(bytes, 1)))
+    /// Runs `body` on all panels of so many bytes, in pairs, as kernels take them. Few rows make little work of a
+    /// panel, beside which starting to read it shows: every thread reads on, a microsecond's work or an eighth of its
+    /// share at a time.
+    private func overPanels(_ count: Int, bytes: Int, rows: Int, _ body: (Range<Int>) -> Void) {
+        guard rows <= 128 else { return pool.parallel(count, grain: count < 64 * pool.threadCount ? 2 : 4, body) }
+        let run = min((64 << 10) / max(bytes, 1), count / (8 * pool.threadCount))
+        pool.parallel(sharing: count, grain: max(2, run / 2 * 2), body)
     }
 
     /// Products of the segments that meet one precision; `kernel` takes a matrix, its panels, bias and row 0 of its
@@ -183,10 +184,8 @@ extension CPUBackend {
             let first = segment.rows.lowerBound
             let (start, biases) = (y.start + first, bias.map { $0.start + first })
             let bytes = Matrix.panelBytes(segment.dtype, columns: weight.columns)
-            let grain = Self.panelGrain(
-                panels: segment.panelCount, bytes: bytes, rows: y.rows, threads: pool.threadCount)
             withUnsafePointer(to: &matrix) { matrix in
-                pool.parallel(segment.panelCount, grain: grain) { kernel(matrix, $0, biases, start) }
+                overPanels(segment.panelCount, bytes: bytes, rows: y.rows) { kernel(matrix, $0, biases, start) }
             }
         }
     }

@@ -18,6 +18,7 @@ package final class ThreadPool {
     /// Threads that work on a region, the caller's included.
     package let threadCount: Int
     private let crew: Crew
+    private let shares: WorkShares
     private var threads: [pthread_t] = []
 
     /// `threadCount` at least 1. Fewer threads, in the end only the caller's, if the system refuses more. The pool's
@@ -35,6 +36,7 @@ package final class ThreadPool {
         }
         self.crew = crew
         self.threadCount = threads.count + 1
+        shares = WorkShares(count: threads.count + 1)
     }
 
     deinit {
@@ -58,6 +60,15 @@ package final class ThreadPool {
         parallel((count + grain - 1) / grain) { chunk in
             body(chunk * grain..<min(count, (chunk + 1) * grain))
         }
+    }
+
+    /// Cuts 0..<count into ranges of up to `grain` and runs body on each: every thread goes through a share of its own
+    /// in order, so that it reads on where it was, and whoever is done first helps the others from the back.
+    package func parallel(sharing count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+        precondition(count <= Int(UInt32.max), "\(count) chunks")
+        guard count > grain, threadCount > 1 else { return parallel(count, grain: max(count, 1), body) }
+        shares.fill(count, grain: grain)
+        parallel(threadCount) { shares.work($0, grain: grain, body) }
     }
 
     /// The same of what may fail: throws the error of the lowest index that did; those above it may not have run.

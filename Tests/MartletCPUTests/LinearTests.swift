@@ -6,15 +6,6 @@ import Testing
 
 /// y = x W^T + bias: the same bits whatever the instruction set, the rows beside a row, and the threads (D5).
 struct LinearTests {
-    /// Threads, panels of so many bytes, rows; panels a thread takes at a time.
-    @Test(arguments: [
-        (2, 96, 18 << 10, 1, 24), (2, 3072, 18 << 10, 1, 28), (2, 1, 18 << 10, 1, 1), (4, 10, 1 << 20, 2, 1),
-        (2, 96, 18 << 10, 128, 24), (2, 96, 18 << 10, 129, 2), (2, 3072, 18 << 10, 512, 4),
-    ])
-    func fewRowsReadPanelsInLongRuns(threads: Int, panels: Int, bytes: Int, rows: Int, grain: Int) {
-        #expect(CPUBackend.panelGrain(panels: panels, bytes: bytes, rows: rows, threads: threads) == grain)
-    }
-
     @Test(arguments: DType.allCases)
     func `products are those of the dequantised weights`(dtype: DType) throws {
         var generator = SeededGenerator(seed: 3)

@@ -49,6 +49,31 @@ struct ThreadPoolTests {
         pool.parallel(0, grain: 4) { _ in Issue.record("a chunk of nothing") }
     }
 
+    @Test(arguments: 1...5, [1, 3, 8])
+    func `shares cover the range, each part once`(threads: Int, grain: Int) {
+        let pool = ThreadPool(threadCount: threads)
+        for count in 0..<200 {
+            let seen = Mutex<[Range<Int>]>([])
+            pool.parallel(sharing: count, grain: grain) { range in seen.withLock { $0.append(range) } }
+            let ranges = seen.withLock { $0.sorted { $0.lowerBound < $1.lowerBound } }
+            #expect(ranges.flatMap { Array($0) } == Array(0..<count))
+            #expect(threads == 1 || ranges.allSatisfy { $0.count <= grain })
+        }
+    }
+
+    /// One thread is held up in the first range that it takes of its share: the others do the rest of it.
+    @Test func `who is done helps the others`() {
+        let pool = ThreadPool(threadCount: 3), doneCount = Atomic<Int>(0), isHeld = Atomic<Bool>(false)
+        pool.parallel(sharing: 300, grain: 2) { range in
+            if !isHeld.exchange(true, ordering: .sequentiallyConsistent) {
+                for _ in 0..<600_000 where doneCount.load(ordering: .sequentiallyConsistent) < 298 { usleep(100) }
+                #expect(doneCount.load(ordering: .sequentiallyConsistent) == 298)
+            }
+            doneCount.add(range.count, ordering: .sequentiallyConsistent)
+        }
+        #expect(doneCount.load(ordering: .sequentiallyConsistent) == 300)
+    }
+
     @Test func `the processors allowed are the smaller of mask and quota`() {
         #expect(ThreadPool.defaultThreadCount() >= 1)
         #expect(ThreadPool.wholeCPUs(cpuMax: "max 100000\n") == nil)
