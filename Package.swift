@@ -113,7 +113,7 @@ let package = Package(
             name: "MartletTextTests", dependencies: ["MartletText", "MartletCore"],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
-            name: "MartletVisionTests", dependencies: ["MartletVision", "MartletCore"],
+            name: "MartletVisionTests", dependencies: ["MartletVision", "MartletCore", "MartletTestSupport"],
             exclude: ["Fixtures"], swiftSettings: swift),
         .testTarget(
             name: "MartletEngineTests", dependencies: ["MartletEngine", "MartletCore", "MartletTestSupport"],

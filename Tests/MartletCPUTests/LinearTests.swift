@@ -6,6 +6,16 @@ import Testing
 
 /// y = x W^T + bias: the same bits whatever the instruction set, the rows beside a row, and the threads (D5).
 struct LinearTests {
+    /// Threads, panels of so many bytes, rows; panels a thread takes at a time. No thread is left without any.
+    @Test(arguments: [
+        (2, 36, 18432, 1, 2), (2, 96, 18432, 1, 2), (2, 3072, 18432, 1, 2), (2, 192, 5120, 1, 12),
+        (2, 36, 5120, 16, 2), (2, 1, 18432, 1, 2), (4, 10, 1_048_576, 2, 2), (2, 192, 5120, 128, 12),
+        (2, 96, 18432, 129, 2), (2, 3072, 18432, 512, 4),
+    ])
+    func fewRowsReadAShareInOrder(threads: Int, panels: Int, bytes: Int, rows: Int, grain: Int) {
+        #expect(CPUBackend.panelGrain(panels: panels, bytes: bytes, rows: rows, threads: threads) == grain)
+    }
+
     @Test(arguments: DType.allCases)
     func `products are those of the dequantised weights`(dtype: DType) throws {
         var generator = SeededGenerator(seed: 3)

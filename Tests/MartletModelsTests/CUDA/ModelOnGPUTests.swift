@@ -39,6 +39,25 @@ import Testing
         }
     }
 
+    /// The memory of a picture that was half encoded, and is wanted no more, is the next one's.
+    @Test func aPictureHasTheMemoryOfTheOneBefore() throws {
+        try EmulatedGPUs.run { gpus in
+            let backend = try gpus.backend(.f32)
+            let runner = try TinyModel().runner(backend), image = try TinyModel.images()[0]
+            for id in ImageID(1)...2 { try runner.register(image, as: id) }
+            var first = StepPlan(index: 0), second = StepPlan(index: 1)
+            first.visionWork = [VisionWork(image: 1, units: 0..<1)]
+            _ = try runner.collect(runner.launch(first))
+            // What is left takes a picture's pixels, and no encoding.
+            let left = 64 << 10
+            let filling = try backend.makeActivation(rows: 1, width: (backend.device.memory().free - left) / 4)
+            second.imageReleases = [1]
+            second.visionWork = [VisionWork(image: 2, units: 0..<1)]
+            #expect(throws: Never.self) { try runner.collect(runner.launch(second)) }
+            withExtendedLifetime(filling) {}
+        }
+    }
+
     private func serve<Result: Sendable>(
         _ gpus: EmulatedGPUs, _ operandType: DType = .f32, capturesGraphs: Bool = true, depth: Int = 2,
         blockCount: Int = 64, speculation: SpeculationConfiguration? = nil,
