@@ -8,7 +8,8 @@ extension CPUBackend {
     package func embed(_ tokens: [TokenID], table: Matrix, firstRow: Int, into y: Activation<Storage>) {
         precondition(tokens.count == y.rows && table.columns == y.width, "[\(tokens.count), \(table.columns)]")
         // Of no row, where nothing could be chosen.
-        let tokens = tokens.map { token in KeptToken.place(of: token).map { keptTokens[$0] ?? -1 } ?? token }
+        let hasKept = tokens.contains { $0 < 0 }
+        let tokens = hasKept ? tokens.map { KeptToken.place(of: $0).map { keptTokens[$0] ?? -1 } ?? $0 } : tokens
         pool.parallel(tokens.count, grain: 4) { range in
             for row in range {
                 let place = Int(tokens[row]) - firstRow
@@ -162,13 +163,18 @@ extension CPUBackend {
         return UnsafePointer(target)
     }
 
-    /// Runs `body` on all panels of so many bytes, in pairs, as kernels take them. Few rows make little work of a
-    /// panel, beside which starting to read it shows: every thread reads on, a microsecond's work or an eighth of its
-    /// share at a time.
+    /// Runs `body` on all panels of so many bytes. Few rows make little work of a panel, beside which starting to read
+    /// it shows: every thread reads on.
     private func overPanels(_ count: Int, bytes: Int, rows: Int, _ body: (Range<Int>) -> Void) {
-        guard rows <= 128 else { return pool.parallel(count, grain: count < 64 * pool.threadCount ? 2 : 4, body) }
-        let run = min((64 << 10) / max(bytes, 1), count / (8 * pool.threadCount))
-        pool.parallel(sharing: count, grain: max(2, run / 2 * 2), body)
+        let grain = Self.panelGrain(panels: count, bytes: bytes, rows: rows, threads: pool.threadCount)
+        rows > 128 ? pool.parallel(count, grain: grain, body) : pool.parallel(sharing: count, grain: grain, body)
+    }
+
+    /// Panels that a thread takes at a time, in pairs, as kernels do: of few rows a microsecond's work, or an eighth of
+    /// the thread's share.
+    static func panelGrain(panels: Int, bytes: Int, rows: Int, threads: Int) -> Int {
+        guard rows <= 128 else { return panels < 64 * threads ? 2 : 4 }
+        return max(2, min((64 << 10) / max(bytes, 1), panels / (8 * threads)) / 2 * 2)
     }
 
     /// Products of the segments that meet one precision; `kernel` takes a matrix, its panels, bias and row 0 of its

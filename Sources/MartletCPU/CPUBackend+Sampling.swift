@@ -6,7 +6,7 @@ import MartletTensor
 
 extension CPUBackend {
     package func choose(_ logits: Activation<Storage>, _ requests: [SampleRequest]) -> [SampledToken?] {
-        let chosen = sample(logits, requests.map(counted))
+        let chosen = sample(logits, requests.contains(where: \.countsKept) ? requests.map(counted) : requests)
         for (request, token) in zip(requests, chosen) {
             if let place = request.place { keptTokens[place] = token?.token }
         }

@@ -5,16 +5,18 @@ import Synchronization
 struct WorkShares: ~Copyable {
     private let shares: UnsafeMutablePointer<Share>
     private let count: Int
+    /// From one share to the next, so that none lies in another's cache lines.
+    private static let apart = 128 / MemoryLayout<Share>.stride
 
     /// Shares of `count` threads, all empty.
     init(count: Int) {
         self.count = count
-        shares = .allocate(capacity: count)
-        for index in 0..<count { (shares + index).initialize(to: Share()) }
+        shares = .allocate(capacity: count * Self.apart)
+        for index in 0..<count * Self.apart { (shares + index).initialize(to: Share()) }
     }
 
     deinit {
-        shares.deinitialize(count: count)
+        shares.deinitialize(count: count * Self.apart)
         shares.deallocate()
     }
 
@@ -23,25 +25,23 @@ struct WorkShares: ~Copyable {
         let pieces = (total + grain - 1) / grain
         for index in 0..<count {
             let first = pieces * index / count * grain, last = pieces * (index + 1) / count * grain
-            shares[index].fill(first..<min(last, total))
+            shares[index * Self.apart].fill(first..<min(last, total))
         }
     }
 
     /// Runs `body` on all of share `own`, and then on what others have not come to, up to `grain` at a time.
     func work(_ own: Int, grain: Int, _ body: (Range<Int>) -> Void) {
-        while let range = shares[own].takeFirst(grain) { body(range) }
+        while let range = shares[own * Self.apart].takeFirst(grain) { body(range) }
         for distance in 1..<count {
             let other = (own + distance) % count
-            while let range = shares[other].takeLast(grain) { body(range) }
+            while let range = shares[other * Self.apart].takeLast(grain) { body(range) }
         }
     }
 }
 
-/// A range that is taken from both ends: its bounds in one word, alone in its cache lines.
+/// A range that is taken from both ends: its bounds in one word.
 private struct Share: ~Copyable {
     private let bounds = Atomic<UInt64>(0)
-    private let padding: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
-    private let more: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0)
 
     func fill(_ range: Range<Int>) {
         bounds.store(Self.word(range.lowerBound, range.upperBound), ordering: .releasing)

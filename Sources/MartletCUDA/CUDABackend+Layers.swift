@@ -9,7 +9,7 @@ extension CUDABackend {
     package func layers(
         _ batch: AttentionBatch, cache: KVCache, room: Int, _ body: (AttentionBatch) throws -> Void
     ) throws {
-        guard capturesGraphs, rankCount == 1 || ranks.isOnStream, let rows = Self.paddedRows(batch, room: room) else {
+        guard capturesGraphs, runsWithoutHost, let rows = Self.paddedRows(batch, room: room) else {
             return try body(batch)
         }
         try scratch.whileWrittenDown { try decodes(Self.padded(batch, to: rows), cache: cache, body) }

@@ -65,7 +65,6 @@ struct ModelAssembly {
         process: RankProcess?, report: @escaping @Sendable (Event) -> Void
     ) throws -> sending (ModelAssembly, [GroupRunner]) {
         let text = try ModelText(files, options: options, environment: environment)
-        let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
         let ranks = try RankAssembly(files, options: options, on: machine, process: process)
         try ranks.checkWeights()
 
@@ -85,7 +84,8 @@ struct ModelAssembly {
         for runner in runners { try runner.warmUp(like: runners[0]) { (ContinuousClock.now - start).seconds } }
         report(.warm(seconds: (ContinuousClock.now - start).seconds))
         let assembly = ModelAssembly(
-            files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: images, limits: runners[0].limits,
+            files: files, tokenizer: text.tokenizer, renderer: text.renderer, images: ranks.images,
+            limits: runners[0].limits,
             endTokens: text.endTokens, footprint: ranks.footprint, cacheType: ranks.cacheType,
             parallel: options.parallel, isOneProcess: process == nil,
             threadCount: copies.reduce(0) { $0 + $1.threadCount }, cost: runners[0].costModel, trace: copies[0].trace,

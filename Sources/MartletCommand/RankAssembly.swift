@@ -3,6 +3,7 @@ import MartletEngine
 import MartletModels
 import MartletParallel
 import MartletTensor
+import MartletVision
 import Synchronization
 
 /// Loads a model's ranks, those of a copy all at once: the lead rank on the thread that asks, the others on threads of
@@ -15,8 +16,8 @@ struct RankAssembly<Machine: Hardware> {
     let layout: ParallelLayout
     let footprint: ModelFootprint
     let cacheType: DType
-    /// nil where no memory is set aside for pictures.
-    let pictures: PictureLimits?
+    /// nil for a model that does not see.
+    let images: ImageProcessor?
     /// nil: the ranks are threads of this process.
     let process: RankProcess?
 
@@ -32,11 +33,13 @@ struct RankAssembly<Machine: Hardware> {
             weightBytes: files.isPacked ? files.totalBytes : nil)
         let weightType = options.quantization == .none ? files.configuration.dtype : .q8_0
         cacheType = options.cacheType ?? options.dtype ?? machine.cacheType(ofWeights: weightType)
-        let images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
-        let modelLength = files.configuration.decoder.maxPositions
-        pictures =
-            machine.pictureOperandBytes == nil
-            ? nil : images.map { PictureLimits(options, $0, modelLength: modelLength) }
+        images = try ModelText.imageProcessor(files, arguments: options.processorArguments)
+    }
+
+    /// nil where no memory is set aside for pictures.
+    var pictures: PictureLimits? {
+        guard machine.pictureOperandBytes != nil else { return nil }
+        return images.map { PictureLimits(options, $0, modelLength: files.configuration.decoder.maxPositions) }
     }
 
     /// All ranks of a copy as its engine sees them.

@@ -43,7 +43,7 @@ extension FlagCatalogue {
             guard value.text == "fp8" else { return }
             settings.model.quantization = .int8
             settings.remarks.append(
-                "--quantization fp8: plain matrices become int8 with a scale for every 32 weights, in half a bit more.")
+                "--quantization fp8: plain matrices become int8 with a scale for every 32 weights, 8.5 bits each.")
         },
         .honours(
             "load-format", kind: .choice(LoadFormat.allCases.map(\.rawValue)),

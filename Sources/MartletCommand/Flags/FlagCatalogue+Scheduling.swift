@@ -48,7 +48,7 @@ extension FlagCatalogue {
                 $0.model.cacheType = .q8_0
                 $0.remarks.append(
                     "--kv-cache-dtype \($1.text): keys and values are kept as int8 with a scale for every head and"
-                        + " token, in as many bits.")
+                        + " token.")
             default: $0.model.cacheType = nil
             }
         },

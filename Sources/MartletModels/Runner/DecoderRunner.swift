@@ -180,8 +180,8 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
 
     private func append(_ decode: SlotDecode, to batch: inout StepBatch) throws(RunnerError) {
         guard let state = slots[decode.slot] else { throw .unknownSlot }
-        // What one step chooses can be taken for granted by the next, on the same stage, if nothing is guessed.
-        guard state.pendingCount == 0 || state.pendingCount == 1 && link.stageCount == 1 && decode.guesses.isEmpty,
+        // What one step chooses can be taken for granted by the next, if nothing is guessed.
+        guard state.pendingCount == 0 || goesAhead && state.pendingCount == 1 && decode.guesses.isEmpty,
             let first = state.input
         else { throw .outOfOrder }
         let input = [first] + decode.guesses
@@ -191,6 +191,9 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
         batch.append(input, at: state.length, of: state)
         batch.sample(lastRows: input.count, slot: decode.slot, guesses: decode.guesses)
     }
+
+    /// Whether steps begin with tokens that the one before is choosing: not in a pipeline, whose first stage has none.
+    private var goesAhead: Bool { limits.depth > 1 && link.stageCount == 1 }
 
     private func choose(_ batch: StepBatch) throws -> [B.Choice] {
         let rows = batch.samples.flatMap { $0.rows }, requests = batch.samples.flatMap { sampleRequests($0) }
@@ -216,7 +219,8 @@ package final class DecoderRunner<B: Backend>: ModelRunner {
     private func sampleRequests(_ sample: StepBatch.Sample) -> [SampleRequest] {
         guard let state = slots[sample.slot] else { return [] }
         return (0...sample.guesses.count).map {
-            state.sampleRequest(behind: sample.guesses.prefix($0), vocabularyCount: limits.vocabularyCount)
+            state.sampleRequest(
+                behind: sample.guesses.prefix($0), vocabularyCount: limits.vocabularyCount, goesAhead: goesAhead)
         }
     }
 }

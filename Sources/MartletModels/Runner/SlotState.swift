@@ -56,8 +56,11 @@ struct SlotState {
         return sampling.presencePenalty != 0 || sampling.frequencyPenalty != 0 || sampling.repetitionPenalty != 1
     }
 
-    /// How the token behind `guesses` is to be chosen, if they are right.
-    func sampleRequest(behind guesses: ArraySlice<TokenID>, vocabularyCount: Int) -> SampleRequest {
+    /// How the token behind `guesses` is to be chosen, if they are right. `goesAhead`: whether a step may begin with it
+    /// before it is known.
+    func sampleRequest(
+        behind guesses: ArraySlice<TokenID>, vocabularyCount: Int, goesAhead: Bool
+    ) -> SampleRequest {
         let sampling = admission.sampling
         let generatedCount = tokens.count + pendingCount - admission.promptCount + guesses.count
         var request = SampleRequest(vocabularyCount: vocabularyCount)
@@ -79,7 +82,7 @@ struct SlotState {
         request.bannedTokens = generatedCount < sampling.minTokens ? admission.stopTokens : []
         request.logprobCount = sampling.logprobCount
         // Nothing begins with what is chosen behind a guess before it is known whether that was right.
-        if guesses.isEmpty { request.place = Int(admission.slot) }
+        if goesAhead, guesses.isEmpty { request.place = Int(admission.slot) }
         request.countsKept = isPenalised && pendingCount > 0
         return request
     }
