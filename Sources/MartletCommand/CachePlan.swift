@@ -45,4 +45,10 @@ struct CachePlan {
 extension DType {
     /// What a KV cache of this type is called: its 8 bits have scales of their own.
     var cacheName: String { self == .q8_0 ? "INT8" : rawValue }
+
+    /// What `--kv-cache-dtype` may ask for. 8 bits are integers with scales, whatever they are called.
+    static let cacheTypes: [String: DType] = [
+        "f16": .f16, "half": .f16, "float16": .f16, "bf16": .bf16, "bfloat16": .bf16, "f32": .f32, "float32": .f32,
+        "fp8": .q8_0, "fp8_e4m3": .q8_0, "fp8_e5m2": .q8_0, "int8": .q8_0,
+    ]
 }

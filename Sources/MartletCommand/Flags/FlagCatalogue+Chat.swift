@@ -112,8 +112,8 @@ extension FlagCatalogue {
             "skip-mm-profiling", kind: .toggle, means: "No profiling of the vision tower",
             because: "the vision tower is warmed up, not profiled."),
         .refuses(
-            "mm-encoder-attn-dtype", means: "Precision of vision attention", because: "it is always float32.",
-            harmless: ["float32"]),
+            "mm-encoder-attn-dtype", means: "Precision of vision attention",
+            because: "it follows from the device: on a CPU float32.", harmless: ["float32"]),
         .refuses(
             "language-model-only", kind: .toggle, means: "Do not load the vision tower",
             because: "a text-only GGUF file without its mmproj does the same."),
@@ -127,12 +127,12 @@ extension FlagCatalogue {
             "trust-request-mm-kwargs", kind: .toggle, means: "Requests may set processor arguments",
             because: "set --mm-processor-kwargs."),
         .refuses(
-            "tool-call-parser", means: "Reads tool calls out of the text",
-            because: "tools are in none of the planned issues."),
+            "tool-call-parser", means: "Reads tool calls out of the text", because: tools),
         .refuses(
-            "enable-auto-tool-choice", kind: .toggle, means: "The model decides on tools",
-            because: "tools are in none of the planned issues."),
+            "enable-auto-tool-choice", kind: .toggle, means: "The model decides on tools", because: tools),
     ]
+
+    private static let tools = "tool calls stay in the text, as the model writes them."
 }
 
 extension ModelOptions {

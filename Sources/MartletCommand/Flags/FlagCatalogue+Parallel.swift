@@ -91,5 +91,5 @@ extension FlagCatalogue {
         .refuses("max-lora-rank", kind: .count(1...1024), means: "Largest rank", standard: "16", because: lora),
     ]
 
-    private static let lora = "adapters are in none of the planned issues. Merge the adapter into the weights."
+    private static let lora = "adapters are not read. Merge the adapter into the weights."
 }

@@ -39,18 +39,10 @@ extension FlagCatalogue {
             "kv-cache-dtype", kind: .choice(cacheTypes), means: "Precision of the KV cache",
             standard: "auto: as the weights"
         ) {
-            switch $1.text {
-            case "f16", "half", "float16": $0.model.cacheType = .f16
-            case "bf16", "bfloat16": $0.model.cacheType = .bf16
-            case "f32", "float32": $0.model.cacheType = .f32
-            case "int8": $0.model.cacheType = .q8_0
-            case "fp8", "fp8_e4m3", "fp8_e5m2":
-                $0.model.cacheType = .q8_0
-                $0.remarks.append(
-                    "--kv-cache-dtype \($1.text): keys and values are kept as int8 with a scale for every head and"
-                        + " token.")
-            default: $0.model.cacheType = nil
-            }
+            $0.model.cacheType = DType.cacheTypes[$1.text]
+            guard $1.text.hasPrefix("fp8") else { return }
+            $0.remarks.append(
+                "--kv-cache-dtype \($1.text): keys and values are kept as int8 with a scale for every head and token.")
         },
         .honours("block-size", kind: .count(1...256), means: "Tokens of a KV block: a multiple of 16", standard: "16") {
             (settings, value) throws(UsageError) in
@@ -106,13 +98,15 @@ extension FlagCatalogue {
             because: "lower --max-num-seqs instead."),
         .refuses(
             "watermark", kind: .number(0...1), means: "KV share to keep free", standard: "0",
-            because: "no issue plans it.", harmless: ["0"]),
+            because: "a sequence is preempted when the cache is full, and computed again.", harmless: ["0"]),
         .refuses(
             "cpu-offload-gb", kind: .number(0...1e6), means: "GiB of weights in host memory", standard: "0",
-            because: "there is no GPU memory to relieve.", harmless: ["0"]),
+            because: "weights stay where they are multiplied. --quantization int8 or int4 makes them smaller.",
+            harmless: ["0"]),
         .refuses(
             "kv-offloading-size", kind: .number(0...1e6), means: "GiB of KV in host memory",
-            because: "there is no GPU memory to relieve.", harmless: ["0"]),
+            because: "the cache stays where it is read. --kv-cache-dtype int8 makes room for twice the tokens.",
+            harmless: ["0"]),
     ]
 
     private static let cacheTypes = [

@@ -67,7 +67,7 @@ extension FlagCatalogue {
         .refuses("enable-ssl-refresh", kind: .toggle, means: "Reload certificates", because: tls),
     ]
 
-    private static let tls = "TLS is in none of the planned issues. Put a proxy (HAProxy, nginx, Caddy) in front."
+    private static let tls = "Martlet speaks plain HTTP. Put a proxy (HAProxy, nginx, Caddy) in front."
 
     static let logFlags: [ServeFlag] = [
         .honours(
@@ -105,17 +105,16 @@ extension FlagCatalogue {
         .ignores(
             "show-hidden-metrics-for-version", means: "Metrics of older versions",
             because: "the older names are always there."),
-        .refuses(
-            "otlp-traces-endpoint", means: "OpenTelemetry collector",
-            because: "tracing is in none of the planned issues."),
-        .refuses(
-            "collect-detailed-traces", means: "What to trace", because: "tracing is in none of the planned issues."),
+        .refuses("otlp-traces-endpoint", means: "OpenTelemetry collector", because: tracing),
+        .refuses("collect-detailed-traces", means: "What to trace", because: tracing),
         .refuses(
             "custom-histogram-buckets", kind: .object, means: "Buckets of histograms",
             because: "the buckets are vLLM's."),
-        .refuses("kv-cache-metrics", kind: .toggle, means: "Life spans of KV blocks", because: "no issue plans it."),
+        .refuses("kv-cache-metrics", kind: .toggle, means: "Life spans of KV blocks", because: caching),
         .refuses(
             "enable-per-request-metrics", kind: .toggle, means: "Timings in every answer",
             because: "see /metrics for distributions."),
     ]
+    private static let tracing = "no traces are kept. /metrics and the log say where time goes."
+    private static let caching = "/metrics says how full the cache is, and how much of the prompts was found there."
 }

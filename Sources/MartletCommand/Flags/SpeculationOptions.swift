@@ -10,7 +10,7 @@ extension SpeculationConfiguration {
         }
         guard let method = object["method"] else { throw Self.fault("'method' is missing: \"ngram\".") }
         guard method.string == "ngram" else {
-            throw .notBuiltYet("speculative-config", "'method' can be \"ngram\"; draft models are in no planned issue.")
+            throw .notBuiltYet("speculative-config", "'method' can be \"ngram\"; draft models are not read.")
         }
         guard let tokens = try Self.count("num_speculative_tokens", Self.tokenCounts, in: object) else {
             throw Self.fault("'num_speculative_tokens' is missing.")
