@@ -26,6 +26,13 @@ static std::mutex slots_mutex;
 static std::unique_ptr<machine> slots[most_open];
 static martlet_cuda tables[most_open];
 
+/// A capture ends, whatever becomes of its graph.
+static void end_without_graph(CUstream stream, CUgraph *graph) {
+    emulated::cuStreamEndCapture(stream, graph);
+    if (*graph) emulated::cuGraphDestroy(*graph);
+    *graph = nullptr;
+}
+
 /// A function of the table of one slot: locks the machine there, and calls what all slots share.
 template <int slot, int number, auto shared> struct slot_function;
 template <int slot, int number, class Result, class... Parameters, Result (*shared)(Parameters...)>
@@ -35,7 +42,10 @@ struct slot_function<slot, number, shared> {
         const call_scope scope(machine);
         if constexpr (std::is_enum_v<Result>) {
             const admission admission = machine.enter(function(number));
-            if (admission.is_answered) return Result(admission.answer);
+            if (admission.is_answered) {
+                if constexpr (number == emulation::number::cuStreamEndCapture) end_without_graph(parameters...);
+                return Result(admission.answer);
+            }
         }
         return shared(parameters...);
     }

@@ -53,11 +53,11 @@ import Testing
         return tokens
     }
 
-    /// Functions whose failure somebody would see. A capture that cannot be ended is none: it would stay.
+    /// Functions whose failure somebody would see.
     static let functions = [
         "cuMemAlloc", "cuMemHostAlloc", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuStreamCreate",
         "cuStreamSynchronize", "cuEventCreate", "cuEventRecord", "cuEventSynchronize", "cuModuleLoadData",
-        "cuModuleGetFunction", "cuLaunchKernel", "cuStreamBeginCapture",
+        "cuModuleGetFunction", "cuLaunchKernel", "cuStreamBeginCapture", "cuStreamEndCapture",
         "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuDevicePrimaryCtxRetain", "nvrtcCreateProgram",
         "nvrtcCompileProgram", "nvrtcGetCUBIN", "cublasLtCreate", "cublasLtMatmulDescCreate",
         "cublasLtMatmulDescSetAttribute", "cublasLtMatrixLayoutCreate", "cublasLtMatmulPreferenceCreate",
@@ -99,7 +99,7 @@ import Testing
     }
 
     /// A step that cannot be written down is run as it is, and those that follow it.
-    @Test(arguments: ["cuStreamBeginCapture", "cuGraphInstantiateWithFlags"])
+    @Test(arguments: ["cuStreamBeginCapture", "cuStreamEndCapture", "cuGraphInstantiateWithFlags"])
     func noGraphIsNoFailure(function: String) throws {
         let expected = try EmulatedGPUs.run { try work($0) }
         try EmulatedGPUs.run { gpus in
