@@ -13,6 +13,8 @@ package struct CacheRoom: Sendable, Equatable {
         (self.total, self.free, self.utilization, self.rankCount) = (total, free, utilization, rankCount)
     }
 
+    /// Working memory that every rank has from the start, in bytes.
+    package static let workspace = DenseProducts.workspaceBytes + Staging.mirrorBytes
     /// Working memory that a step of one rank may still take when it first needs it, in bytes; pictures come on top.
     package static let reserve = 256 << 20
 

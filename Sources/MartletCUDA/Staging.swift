@@ -3,6 +3,10 @@ import CCUDA
 /// The way of small data from the host to the device: pinned memory that is filled in a circle, and as much on the
 /// device for what is read once. In halves: a half is written again when the copies out of it are done.
 final class Staging {
+    private static let usualHalfBytes = 4 << 20
+    /// Memory of the device, unless told otherwise.
+    static let mirrorBytes = 2 * usualHalfBytes
+
     private let stream: DeviceStream
     private let pinned: PinnedBuffer
     private let mirror: DeviceBuffer
@@ -12,7 +16,7 @@ final class Staging {
     /// From the half's start.
     private var used = 0
 
-    init(on stream: DeviceStream, halfBytes: Int = 4 << 20) throws(CUDAError) {
+    init(on stream: DeviceStream, halfBytes: Int = usualHalfBytes) throws(CUDAError) {
         self.stream = stream
         self.halfBytes = halfBytes
         pinned = try PinnedBuffer(2 * halfBytes, on: stream)

@@ -25,9 +25,7 @@ struct CUDAHardware: Hardware {
     ) throws {
         try Self.check(configuration)
         self.options = options
-        let asked = options.dtype ?? configuration.dtype
-        // The products of some models leave the range of f16, never that of bf16.
-        operandType = asked.isQuantized ? .bf16 : asked
+        operandType = Self.operandType(ofWeights: options.dtype ?? configuration.dtype)
         self.library = try library ?? Self.library(environment)
         let devices = try CUDADevices.visible(self.library)
         guard !devices.isEmpty else { throw CUDAError.noDevice }
@@ -40,6 +38,9 @@ struct CUDAHardware: Hardware {
     static func check(_ configuration: ModelConfiguration) throws(UsageError) {
         let widest = max(configuration.decoder.heads.dimension, configuration.vision?.headDimension ?? 0)
         guard widest <= CUDABackend.maximumHeadDimension else {
+    /// What products read. Those of some models leave the range of f16, never that of bf16.
+    static func operandType(ofWeights type: DType) -> DType { type.isQuantized ? .bf16 : type }
+
             throw UsageError(
                 "The model's heads have \(widest) dimensions, and a GPU takes up to "
                     + "\(CUDABackend.maximumHeadDimension). Serve it with --device cpu.")

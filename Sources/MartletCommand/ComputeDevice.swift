@@ -11,3 +11,13 @@ enum ComputeDevice: String, CaseIterable, Sendable {
         case cuda
     }
 }
+
+/// Limits that suit a device, where nobody gives others.
+extension ComputeDevice {
+    /// Tokens of a step.
+    var usualRows: Int { self == .cpu ? 512 : 2048 }
+    /// Sequences that run at once.
+    var usualSequences: Int { self == .cpu ? 16 : 64 }
+    /// What a step with prefill may take.
+    var usualStepSeconds: Double { self == .cpu ? 1 : 0.05 }
+}

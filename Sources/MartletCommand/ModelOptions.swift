@@ -17,8 +17,8 @@ struct ModelOptions {
     var copiesPanels = false
     /// nil = the model's own, lowered to what the memory holds.
     var maxModelLength: Int?
-    var maxRunningSequences = 16
-    var maxBatchedTokens = 512
+    var maxRunningSequences = ComputeDevice.cpu.usualSequences
+    var maxBatchedTokens = ComputeDevice.cpu.usualRows
     var blockSize = 16
     /// nil = a quarter of what the machine has left after the weights (D10).
     var cacheBytes: Int?

@@ -13,11 +13,12 @@ struct PictureLimits: Sendable, Equatable {
     /// Of these, where nobody asks for longer sequences: five screenshots' worth.
     static let usualCacheTokens = 16384
 
-    /// `modelLength`: of the longest sequence that the model can take.
-    init(_ options: ModelOptions, _ images: ImageProcessor, modelLength: Int) {
-        cacheTokens = max(min(options.maxModelLength ?? 0, modelLength), Self.usualCacheTokens)
+    /// `askedLength`: of the longest sequence that anybody asks for, nil = whatever there is room for; `modelLength`:
+    /// that the model can take.
+    init(_ images: ImageProcessor, askedLength: Int?, modelLength: Int, size: ParallelSize) {
+        cacheTokens = max(min(askedLength ?? 0, modelLength), Self.usualCacheTokens)
         maxTokens = min(cacheTokens, images.maxTokenCount ?? cacheTokens)
-        encodingCount = options.parallel.encodingCount
+        encodingCount = size.encodingCount
     }
 
     /// What a rank's share of the tower takes for them, in bytes. `operandBytes`: of an element that products read.

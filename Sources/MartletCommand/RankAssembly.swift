@@ -39,7 +39,11 @@ struct RankAssembly<Machine: Hardware> {
     /// nil where no memory is set aside for pictures.
     var pictures: PictureLimits? {
         guard machine.pictureOperandBytes != nil else { return nil }
-        return images.map { PictureLimits(options, $0, modelLength: files.configuration.decoder.maxPositions) }
+        let modelLength = files.configuration.decoder.maxPositions
+        return images.map {
+            PictureLimits(
+                $0, askedLength: options.maxModelLength, modelLength: modelLength, size: options.parallel)
+        }
     }
 
     /// All ranks of a copy as its engine sees them.

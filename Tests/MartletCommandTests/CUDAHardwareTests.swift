@@ -122,6 +122,38 @@ import Testing
         }
     }
 
+    /// `martlet plan` promises the cache that is there once the weights are loaded, but for the ends of allocations.
+    @Test(arguments: ["", "--max-model-len 20000", #"--mm-processor-kwargs {"max_pixels":1568000}"#])
+    func aPlanPromisesWhatIsThere(_ words: String) throws {
+        let options = try options(words)
+        let files = try files(options)
+        let memoryBytes = 4 << 30
+        try EmulatedGPUs.run(memoryBytes: memoryBytes) { gpus in
+            let machine = try CUDAHardware(options, files.configuration, library: gpus.library, environment: [:])
+            let ranks = try RankAssembly(files, options: options, on: machine)
+            let bytesPerToken = ranks.layout.cacheBytesPerToken(ranks.cacheType)
+            var room = 0
+            _ = try ranks.load { _, _ in } sized: { depth in
+                room = try #require(try ranks.cacheBytes())
+                return try CachePlan(
+                    options: options, cacheBytesPerToken: bytesPerToken,
+                    modelLength: files.configuration.decoder.maxPositions, budget: room, pictures: ranks.pictures,
+                    depth: depth
+                ).limits(vocabularyCount: files.configuration.decoder.vocabularyRows)
+            }
+            let plan = ParallelPlan(
+                configuration: files.configuration, tensors: files.configuration.tensors(of: files.weights),
+                devices: DeviceList(count: 1, bytes: memoryBytes), share: options.deviceMemoryShare,
+                size: options.parallel, storages: [WeightStorage()], askedLength: options.maxModelLength,
+                cacheType: ranks.cacheType,
+                rows: EngineConfiguration.stepRows(
+                    maxBatchedTokens: options.maxBatchedTokens, slots: options.maxRunningSequences),
+                images: ranks.images)
+            let promised = try plan.fit(plan.storages[0], plan.size).commonTokens * bytesPerToken
+            #expect(abs(promised - room) < 16 << 10, "\(promised) for \(room) bytes")
+        }
+    }
+
     /// Copies on one GPU have its room between them, those on two GPUs the smaller one's each.
     @Test(arguments: [(1, 1), (2, 2)])
     func copiesShareTheRoom(gpuCount: Int, times: Int) throws {

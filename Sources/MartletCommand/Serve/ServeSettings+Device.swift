@@ -2,9 +2,6 @@ import MartletCUDA
 import MartletEngine
 
 extension ServeSettings {
-    /// Limits of a step that suit a GPU, where nobody gave others.
-    private static let gpuRows = 2048, gpuSequences = 64, gpuStepSeconds = 0.05
-
     /// Settles where to compute, and what follows from it. Throws where a GPU is asked for and there is none that will
     /// do.
     mutating func settle(environment: [String: String]) throws {
@@ -51,9 +48,10 @@ extension ServeSettings {
     private func isGiven(_ name: String) -> Bool { given.contains { $0.name == name } }
 
     private mutating func preferGPU() throws {
-        if !isGiven("max-num-batched-tokens") { model.maxBatchedTokens = Self.gpuRows }
-        if !isGiven("max-num-seqs") { model.maxRunningSequences = min(Self.gpuSequences, model.maxBatchedTokens) }
-        engine.stepTargetSeconds = Self.gpuStepSeconds
+        let device = model.device
+        if !isGiven("max-num-batched-tokens") { model.maxBatchedTokens = device.usualRows }
+        if !isGiven("max-num-seqs") { model.maxRunningSequences = min(device.usualSequences, model.maxBatchedTokens) }
+        engine.stepTargetSeconds = device.usualStepSeconds
         try check()
     }
 

@@ -25,7 +25,7 @@ struct ParallelArguments: ParsableArguments {
     var mmEncoderTpMode = TowerMode.weights
     @Option(
         help: ArgumentHelp(
-            "Share of each device's memory to use; default: 0.9, of what is free here all.", valueName: "0…1"))
+            "Share of each device's memory to use; default: 0.92, of what is free here all.", valueName: "0…1"))
     var gpuMemoryUtilization: Double?
     @Option(
         name: [.long, .customShort("q")],
@@ -38,6 +38,8 @@ struct ParallelArguments: ParsableArguments {
     var bandwidth: String?
     @Option(help: ArgumentHelp("What a rank sends to another.", valueName: "GB/s")) var link: Double?
     @Option(help: ArgumentHelp("What a message takes beside its bytes.", valueName: "us")) var linkLatency = 5.0
+
+    var device: ComputeDevice { devices == nil ? .cpu : .cuda }
 
     func deviceList() throws -> DeviceList {
         try devices.map(DeviceList.init(text:)) ?? DeviceList.thisMachine()
@@ -65,7 +67,7 @@ struct ParallelArguments: ParsableArguments {
     }
 
     func memoryShare() throws -> Double {
-        let share = gpuMemoryUtilization ?? (devices == nil ? 1 : 0.9)
+        let share = gpuMemoryUtilization ?? (device == .cpu ? 1 : ModelOptions().deviceMemoryShare)
         guard share > 0, share <= 1 else { throw UsageError("--gpu-memory-utilization is above 0, and 1 at most.") }
         return share
     }

@@ -1,5 +1,7 @@
+import MartletCUDA
 import MartletModels
 import MartletTensor
+import MartletVision
 
 /// What every rank of a layout holds, and what fits beside it: a pure function of the layout and the devices.
 struct ParallelPlan {
@@ -12,21 +14,25 @@ struct ParallelPlan {
     let size: ParallelSize
     /// The first is the one that the advice is about.
     let storages: [WeightStorage]
-    /// Tokens of one sequence.
-    let length: Int
+    /// Tokens of one sequence that must fit; nil = the model's own limit.
+    let askedLength: Int?
     let cacheType: DType
     /// Rows of a step.
     let rows: Int
     /// nil: no times.
     var speeds: DeviceSpeeds?
-    /// Not of devices that are planned.
-    var isThisMachine = false
+    /// What pictures become; nil: the model sees none.
+    var images: ImageProcessor?
+    /// `cpu`: this machine's; `cuda`: GPUs that somebody has or thinks of.
+    var device = ComputeDevice.cuda
 
     /// A layout on the devices.
     struct Fit {
         let layout: ParallelLayout
         /// Of one copy of the model.
         let ranks: [RankFootprint]
+        /// What each holds beside weights and cache.
+        let workspaceBytes: [Int]
         /// KV tokens that each rank has room for; below 0: what it holds is too much by itself.
         let tokens: [Int]
         let traffic: ParallelTraffic
@@ -38,6 +44,7 @@ struct ParallelPlan {
     }
 
     var deviceBytes: Int { Int(Double(devices.bytes) * share) }
+    var length: Int { min(askedLength ?? .max, configuration.decoder.maxPositions) }
 
     /// Throws where the model cannot be shared out so.
     func fit(_ storage: WeightStorage, _ size: ParallelSize) throws(ParallelError) -> Fit {
@@ -45,14 +52,30 @@ struct ParallelPlan {
         let ranks = layout.shards.map {
             RankFootprint($0, of: configuration, tensors: tensors, storage: storage, cacheType: cacheType, rows: rows)
         }
-        let tokens = ranks.map { rank in
-            let free = deviceBytes - rank.weightBytes - rank.workspaceBytes
+        let workspaceBytes = zip(ranks, layout.shards).map { self.workspaceBytes(of: $0, $1, size) }
+        let tokens = zip(ranks, workspaceBytes).map { rank, workspaceBytes in
+            let free = deviceBytes - rank.weightBytes - workspaceBytes
             return free <= 0 ? -1 : free / max(1, rank.cacheBytesPerToken)
         }
         let traffic = ParallelTraffic(layout, decoder: configuration.decoder)
         return Fit(
-            layout: layout, ranks: ranks, tokens: tokens, traffic: traffic,
+            layout: layout, ranks: ranks, workspaceBytes: workspaceBytes, tokens: tokens, traffic: traffic,
             time: speeds.map { DecodeTime(layout, traffic: traffic, ranks: ranks, speeds: $0) })
+    }
+
+    /// A GPU keeps what `serve` sets aside there; a machine is asked for a screenshot when there is one.
+    private func workspaceBytes(of rank: RankFootprint, _ shard: Shard, _ size: ParallelSize) -> Int {
+        guard device == .cuda else { return rank.workspaceBytes }
+        let pictureBytes = shard.tower.flatMap { tower in
+            pictures(size)?.bytes(
+                tower, operandBytes: CUDAHardware.operandType(ofWeights: configuration.dtype).blockBytes)
+        }
+        return rank.stepBytes + CacheRoom.workspace + CacheRoom.reserve + (pictureBytes ?? 0)
+    }
+
+    private func pictures(_ size: ParallelSize) -> PictureLimits? {
+        let modelLength = configuration.decoder.maxPositions
+        return images.map { PictureLimits($0, askedLength: askedLength, modelLength: modelLength, size: size) }
     }
 
     // MARK: Text
@@ -83,7 +106,7 @@ struct ParallelPlan {
                 }
             }
         }
-        return text + "\n" + trafficLine(asked) + timeLine + (try advice(asked))
+        return text + "\n" + workspaceLine + trafficLine(asked) + timeLine + (try advice(asked))
     }
 
     private var times: [Int] { speeds == nil ? [] : Set([min(1024, length), length]).sorted() }
@@ -124,7 +147,8 @@ struct ParallelPlan {
         let cells = [
             span(range).paddedLeft(8), span(fit.layout.shards[range.lowerBound].layers).paddedLeft(10),
             LoadProgress.gibibytes(rank.weightBytes).paddedLeft(13),
-            LoadProgress.gibibytes(rank.workspaceBytes).paddedLeft(15), "\(rank.cacheBytesPerToken)".paddedLeft(16),
+            LoadProgress.gibibytes(fit.workspaceBytes[range.lowerBound]).paddedLeft(15),
+            "\(rank.cacheBytesPerToken)".paddedLeft(16),
             (tokens > 0 ? StartLog.grouped(tokens) : "none").paddedLeft(13),
         ]
         guard fit.fits else { return cells.joined() + (tokens > 0 ? "" : "  does not fit") }
@@ -137,6 +161,17 @@ struct ParallelPlan {
                 let text = fit.time.map { StartLog.fixed($0.seconds(context: position) * 1000, 1) } ?? ""
                 return text.paddedLeft("  ms/token at \(StartLog.grouped(position))".count)
             }.joined()
+    }
+
+    private var workspaceLine: String {
+        guard device == .cuda else { return "" }
+        let pictures = pictures(size).map {
+            ", \(StartLog.grouped($0.cacheTokens)) tokens of pictures and one of \(StartLog.grouped($0.maxTokens)) on"
+                + " its way"
+        }
+        let kernels = (CacheRoom.workspace + CacheRoom.reserve) >> 20
+        return "The workspace of a GPU has a step\(pictures ?? ""), and \(kernels) MiB for kernels; what the driver"
+            + " takes for itself comes on top.\n"
     }
 
     private func trafficLine(_ fit: Fit) -> String {

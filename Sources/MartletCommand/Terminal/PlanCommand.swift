@@ -11,9 +11,9 @@ struct PlanCommand: ParsableCommand {
             Counts weights, KV cache and workspace from config.json alone (or from a GGUF file), for this machine's free
             memory or for --devices. It shares the model out as ranks do, cut by cut, and says for each rank what it
             holds, how many tokens of context fit beside it, what the ranks tell each other for every token, and, where
-            --bandwidth says how fast a device reads its memory, the least time that a token can take. This version
-            serves with one CPU rank: layouts of several are a plan. Sizes that do not suit the model are refused, with
-            those that do.
+            --bandwidth says how fast a device reads its memory, the least time that a token can take. Devices are
+            GPUs, with the room for pictures that serve sets aside on them. Sizes that do not suit the model are
+            refused, with those that do.
 
             With --simulate it sends a load to copies of that layout, in virtual time: the scheduler and the routing are
             those that serve, and a step takes what --bandwidth and --flops say, or --cost, or what this machine does.
@@ -34,23 +34,25 @@ struct PlanCommand: ParsableCommand {
     @Option(help: "Tokens of a sequence that must fit; default: the model's own limit.") var maxModelLen: String?
     @Option(help: "Precision of the KV cache: f16, bf16, f32 or int8; default: as the weights.")
     var kvCacheDtype: String?
-    @Option(help: "Rows of a step, for the activations.") var maxNumBatchedTokens = 512
+    @Option(help: "Tokens of a step; default: as serve, 512, on GPUs 2048.") var maxNumBatchedTokens: Int?
     @OptionGroup(title: "SIMULATION") var simulation: SimulationArguments
 
     func run() throws {
         let files = try Self.files(of: model, environment: ProcessInfo.processInfo.environment)
         let configuration = files.configuration
-        let length = min(try askedLength() ?? Int.max, configuration.decoder.maxPositions)
         let cacheType = try askedCacheType() ?? (configuration.dtype.isQuantized ? .f16 : configuration.dtype)
-        guard (1...65536).contains(maxNumBatchedTokens) else {
+        let device = parallel.device
+        let rows = maxNumBatchedTokens ?? device.usualRows
+        guard (1...65536).contains(rows) else {
             throw UsageError("--max-num-batched-tokens is between 1 and 65536.")
         }
         let devices = try parallel.deviceList()
         let plan = ParallelPlan(
             configuration: configuration, tensors: configuration.tensors(of: files.weights), devices: devices,
             share: try parallel.memoryShare(), size: try parallel.size(over: devices),
-            storages: try parallel.storages(for: configuration), length: length, cacheType: cacheType,
-            rows: maxNumBatchedTokens, speeds: try parallel.speeds(), isThisMachine: parallel.devices == nil)
+            storages: try parallel.storages(for: configuration), askedLength: try askedLength(), cacheType: cacheType,
+            rows: rows, speeds: try parallel.speeds(), images: try ModelText.imageProcessor(files, arguments: [:]),
+            device: device)
         guard let load = try simulation.load() else {
             return print(try plan.text(name: model), terminator: "")
         }
@@ -68,11 +70,7 @@ struct PlanCommand: ParsableCommand {
 
     private func askedCacheType() throws -> DType? {
         try kvCacheDtype.map { text in
-            let words = [
-                "f16": DType.f16, "half": .f16, "float16": .f16, "bf16": .bf16, "bfloat16": .bf16, "f32": .f32,
-                "float32": .f32, "int8": .q8_0,
-            ]
-            guard let type = words[text.lowercased()] else {
+            guard let type = DType.cacheTypes[text.lowercased()] else {
                 throw UsageError("--kv-cache-dtype: '\(text)' is none of f16, bf16, f32, int8.")
             }
             return type

@@ -16,7 +16,7 @@ struct SimulationArguments: ParsableArguments {
             "What work costs instead: a step, a row, a row's look at a position and a vision unit, in milliseconds"
                 + " (`martlet bench` prints them).", valueName: "STEP,ROW,PAIR,UNIT"))
     var cost: String?
-    @Option(help: "Sequences of one copy that run at once.") var maxNumSeqs = 16
+    @Option(help: "Sequences of one copy that run at once; default: as serve, 16, on GPUs 64.") var maxNumSeqs: Int?
     @Option(help: "Waiting requests of one copy, beyond which others are refused.") var maxNumQueuedReqs = 256
     @Option(help: ArgumentHelp("Most seconds of a step; default: 1, with --devices 0.05.", valueName: "seconds"))
     var stepTarget: Double?
@@ -49,7 +49,7 @@ struct SimulationArguments: ParsableArguments {
 
     /// Throws `UsageError`; `ParallelError` where the model cannot be shared out so.
     func plan(_ plan: ParallelPlan) throws -> SimulationPlan {
-        let replicas = replicas ?? plan.size.data
+        let replicas = replicas ?? plan.size.data, maxNumSeqs = maxNumSeqs ?? plan.device.usualSequences
         for (flag, count, range) in [
             ("--replicas", replicas, 1...1000), ("--max-num-seqs", maxNumSeqs, 1...1024),
             ("--max-num-queued-reqs", maxNumQueuedReqs, 1...1_000_000),
@@ -57,7 +57,7 @@ struct SimulationArguments: ParsableArguments {
             throw UsageError("\(flag) is between \(range.lowerBound) and \(range.upperBound).")
         }
         guard ttft > 0, tpot > 0 else { throw UsageError("--ttft and --tpot are seconds above 0.") }
-        let target = stepTarget ?? (plan.isThisMachine ? 1 : 0.05)
+        let target = stepTarget ?? plan.device.usualStepSeconds
         guard target > 0, target <= 3600 else { throw UsageError("--step-target is in seconds, above 0.") }
         let given = try self.given()
         guard given == nil || (flops == nil && plan.speeds == nil) else {

@@ -8,8 +8,12 @@ package struct RankFootprint: Sendable, Equatable {
     package let readBytes: Int
     /// KV cache of one position over the layers of its stage.
     package let cacheBytesPerToken: Int
-    /// Scratch in f32: a step's activations, the logits, and one screenshot on its way through the tower.
-    package let workspaceBytes: Int
+    /// Scratch in f32: a step's activations, the logits, and strips of the tower.
+    package let stepBytes: Int
+    /// One screenshot on its way through the tower in f32, and what comes out.
+    package let screenshotBytes: Int
+
+    package var workspaceBytes: Int { stepBytes + screenshotBytes }
 
     /// `tensors`: the model's, whole. `rows` of a step.
     package init(
@@ -28,8 +32,8 @@ package struct RankFootprint: Sendable, Equatable {
         weightBytes = weights
         readBytes = read
         cacheBytesPerToken = shard.layers.count * shard.heads.cacheBytesPerToken(cacheType)
-        workspaceBytes =
-            4 * Self.decoderFloats(shard, rows: rows) + (shard.tower.map { Self.towerBytes($0) } ?? 0)
+        stepBytes = 4 * (Self.decoderFloats(shard, rows: rows) + (shard.tower.map { Self.towerFloats($0) } ?? 0))
+        screenshotBytes = shard.tower.map { Self.screenshotBytes($0) } ?? 0
     }
 
     /// What a picture of so many patches takes on its way through the tower, without the embeddings that stay, in
@@ -50,14 +54,18 @@ package struct RankFootprint: Sendable, Equatable {
         return rows * perRow + strip + min(rows, 32) * (2 * decoder.hiddenSize + decoder.vocabularyRows)
     }
 
-    /// What VisionTower allocates for its strips and for a screenshot, in f32.
-    private static func towerBytes(_ tower: TowerShard) -> Int {
+    /// What VisionTower allocates for its strips.
+    private static func towerFloats(_ tower: TowerShard) -> Int {
         let vision = tower.vision
         let rows = VisionConfiguration.stripRows, merge = vision.mergeSize * vision.mergeSize
         let strip = vision.patchWidth + 2 * vision.hiddenSize + 3 * tower.inner.count
         let merged = vision.outputSize + 3 * tower.mergerInner.count
-        let screenshotPatches = ModelFootprint.screenshotPatches
-        return 4 * (rows * strip + rows / merge * merged + screenshotPatches / merge * vision.outputSize)
-            + encodingBytes(tower, patches: screenshotPatches, operandBytes: 4)
+        return rows * strip + rows / merge * merged
+    }
+
+    private static func screenshotBytes(_ tower: TowerShard) -> Int {
+        let vision = tower.vision, patches = ModelFootprint.screenshotPatches
+        return 4 * (patches / (vision.mergeSize * vision.mergeSize) * vision.outputSize)
+            + encodingBytes(tower, patches: patches, operandBytes: 4)
     }
 }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import MartletCUDA
 import MartletModels
 import MartletTensor
+import MartletVision
 import Testing
 
 @testable import MartletCommand
@@ -28,22 +30,31 @@ import Testing
         return ParallelPlan(
             configuration: configuration, tensors: configuration.tensors, devices: devices,
             share: try arguments.memoryShare(), size: try arguments.size(over: devices),
-            storages: try arguments.storages(for: configuration), length: length, cacheType: .bf16, rows: 512,
-            speeds: try arguments.speeds())
+            storages: try arguments.storages(for: configuration), askedLength: length, cacheType: .bf16,
+            rows: 512, speeds: try arguments.speeds(),
+            images: ImageProcessor(configuration: ImageProcessorConfiguration()),
+            device: arguments.device)
     }
 
     @Test func whatFitsIsWhatIsLeft() throws {
         let plan = try plan("--devices 2x24GiB")
         let fit = try plan.fit(plan.storages[0], plan.size)
         #expect(plan.size == ParallelSize(tensor: 2))
-        let free = Int(24 * 0.9 * 1_073_741_824) - fit.ranks[0].weightBytes - fit.ranks[0].workspaceBytes
+        let deviceBytes = Int(24 * 0.92 * 1_073_741_824)
+        // Room for 16,384 tokens of pictures of 4096 floats, one of 7500 tokens half encoded by 6 of 12 heads of 128,
+        // and working memory.
+        let patches = 4 * 7500
+        let pictureBytes: Int = 16384 * 4096 * 4 + patches * (4 * (1536 + 128) + 3 * 2 * 768) + 1024 * 2 * 768
+        let workspaceBytes = fit.ranks[0].stepBytes + pictureBytes + (256 << 20) + CacheRoom.workspace
+        #expect(fit.workspaceBytes == [workspaceBytes, workspaceBytes])
+        let free = deviceBytes - fit.ranks[0].weightBytes - workspaceBytes
         #expect(fit.commonTokens == free / 20480 && fit.tokens[1] == fit.tokens[0])
     }
 
     @Test func printsEveryKindOfRank() throws {
         let text = try plan("--devices 4x24GiB --tp 2 --pp 2 --quantization int8 --bandwidth 1000 --link 25").text(
             name: "m")
-        #expect(text.contains("4 devices of 24.00 GiB, of which 21.60 GiB are used; KV cache in BF16"))
+        #expect(text.contains("4 devices of 24.00 GiB, of which 22.08 GiB are used; KV cache in BF16"))
         #expect(text.contains("INT8     1 rank"))
         // Both ranks of a stage are alike.
         #expect(text.contains("INT8     TP 2 x PP 2        0-1"))
@@ -69,8 +80,12 @@ import Testing
         let here = try arguments("--quantization int8")
         #expect(try here.deviceList().count == 1)
         #expect(try here.memoryShare() == 1)
-        #expect(try arguments("--devices 24GiB").memoryShare() == 0.9)
-        #expect(try plan("").text(name: "m").contains("BF16     1 rank"))
+        #expect(try arguments("--devices 24GiB").memoryShare() == 0.92)
+        let plan = try plan("")
+        #expect(try plan.text(name: "m").contains("BF16     1 rank"))
+        // No room is set aside for pictures: one takes memory when it comes.
+        let fit = try plan.fit(plan.storages[0], ParallelSize())
+        #expect(fit.workspaceBytes == [fit.ranks[0].stepBytes + fit.ranks[0].screenshotBytes])
     }
 
     @Test func refusesAtOnce() throws {

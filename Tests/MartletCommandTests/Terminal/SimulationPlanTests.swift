@@ -77,8 +77,8 @@ import Testing
         let plan = ParallelPlan(
             configuration: configuration, tensors: configuration.tensors, devices: devices,
             share: try command.parallel.memoryShare(), size: try command.parallel.size(over: devices),
-            storages: try command.parallel.storages(for: configuration), length: length, cacheType: .bf16, rows: 512,
-            speeds: try command.parallel.speeds(), isThisMachine: command.parallel.devices == nil)
+            storages: try command.parallel.storages(for: configuration), askedLength: length, cacheType: .bf16,
+            rows: 512, speeds: try command.parallel.speeds(), device: command.parallel.device)
         return (plan, command.simulation)
     }
 
@@ -143,7 +143,7 @@ import Testing
         let text = try simulation.run(load, name: "m")
         #expect(try simulation.run(load, name: "m") == text)
         for words in [
-            "m, INT8: 3 replicas of 1 rank, with 16 sequences and 262,144 tokens of KV cache each",
+            "m, INT8: 3 replicas of 1 rank, with 64 sequences and 297,760 tokens of KV cache each",
             "a step takes 9.00 ms, a row 0.10 ms, its look at a position 0.0 ns, a vision unit 0.40 ms",
             "requests     12 in ", " s: 12 answered, 0 refused, 0 failed", "goodput      ",
             "first token within 2 s and the others in 0.2 s each", "time to first token ", "utilisation  ",
