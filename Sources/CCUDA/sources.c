@@ -38,6 +38,9 @@ static const char device_cuh[] = {
 static const char device_ptx_cuh[] = {
 #embed "kernels/device_ptx.cuh"
     , 0};
+static const char eight_bits_cuh[] = {
+#embed "kernels/eight_bits.cuh"
+    , 0};
 static const char fragments_cuh[] = {
 #embed "kernels/fragments.cuh"
     , 0};
@@ -124,6 +127,7 @@ static const martlet_cuda_source sources[] = {
     {"conversion.cu", conversion_cu},
     {"device.cuh", device_cuh},
     {"device_ptx.cuh", device_ptx_cuh},
+    {"eight_bits.cuh", eight_bits_cuh},
     {"fragments.cuh", fragments_cuh},
     {"full_attention.cu", full_attention_cu},
     {"normalization.cu", normalization_cu},

@@ -7,7 +7,7 @@ extension CUDABackend {
     /// Rows to which the weights' own products are faster than the library's: of quantised weights, and of others.
     private static let quantizedRows = 64, plainRows = 16
     /// Of dense rows that are made of others at a time.
-    private static let denseBytes = 64 << 20
+    static let denseBytes = 64 << 20
 
     package func linear(_ x: Activation<Storage>, _ weight: Matrix, bias: Vector?, into y: Activation<Storage>) {
         precondition(x.rows == y.rows && x.width == weight.columns && y.width == weight.rows, """
@@ -21,6 +21,7 @@ extension CUDABackend {
         guard x.rows > 0 else { return }
         perform {
             let operand = try operand(x)
+            var bytes: QuantizedRows?
             for segment in weight.segments where !segment.rows.isEmpty {
                 let part = y.columns(segment.rows)
                 let biases = bias.map { $0.address + UInt64(segment.rows.lowerBound * MemoryLayout<Float>.stride) }
@@ -29,6 +30,10 @@ extension CUDABackend {
                 let isMixed = segment.dtype != operandType && weight.columns % 8 != 0
                 if x.rows <= limit || isMixed {
                     try multiply(operand, weight, segment, bias: biases, into: part)
+                } else if let format = eightBitFormat(for: segment, of: weight) {
+                    let rows = try bytes ?? quantized(operand, width: x.width, as: format)
+                    bytes = rows
+                    try multiply(rows, weight, segment, as: format, bias: biases, into: part)
                 } else {
                     try multiplyDense(operand, weight, segment, into: part)
                     if let biases { try addBias(biases, to: part) }
@@ -66,6 +71,11 @@ extension CUDABackend {
         let rows: Int
         /// In elements.
         let stride: Int
+
+        func library(width: Int) -> DenseProducts.Rows {
+            DenseProducts.Rows(
+                address: address, type: DenseProducts.Element(dtype), count: rows, width: width, stride: stride)
+        }
     }
 
     /// The rows as products read them: where they lie, or narrowed.
@@ -107,7 +117,7 @@ extension CUDABackend {
     ) throws {
         let address = weight.address(segment), columns = weight.columns
         guard segment.dtype != operandType else {
-            return try products.multiply(x, by: address, columns: columns, into: y)
+            return try products.multiply(x.library(width: columns), by: address, into: y.library)
         }
         let rowBytes = columns * operandType.blockBytes
         let strip = min(segment.rows.count, max(1, Self.denseBytes / rowBytes))
@@ -117,7 +127,7 @@ extension CUDABackend {
             try launch(
                 KernelName(.dequantize, segment.dtype, operandType), grid: (rows.count, 1, 1), threads: 256, address,
                 Int32(segment.rows.count), Int32(columns), Int32(first), dense)
-            try products.multiply(x, by: dense, columns: columns, into: y.columns(rows))
+            try products.multiply(x.library(width: columns), by: dense, into: y.columns(rows).library)
         }
     }
 
@@ -125,5 +135,12 @@ extension CUDABackend {
         try launch(
             KernelName(.addBias, y.dtype), grid: Self.elements(y), threads: 256, bias, y.address, y.kernelStride,
             y.kernelWidth)
+    }
+}
+
+extension Activation where Storage == CUDABackend.Storage {
+    fileprivate var library: DenseProducts.Rows {
+        DenseProducts.Rows(
+            address: address, type: DenseProducts.Element(dtype), count: rows, width: width, stride: stride)
     }
 }

@@ -17,6 +17,10 @@ package final class CUDABackend: Backend {
     /// The ranks that share every layer, as this one sees them.
     let communicator: any Communicator
     let capturesGraphs: Bool
+    /// Of products of many rows with quantised weights; nil: operands.
+    package let eightBits: EightBits?
+    /// Of their sums that are scaled at a time.
+    var eightBitSumBytes = 16 << 20
     let stream: DeviceStream
     let kernels: Kernels
     let staging: Staging
@@ -39,12 +43,16 @@ package final class CUDABackend: Backend {
 
     /// `operandType`: f32, f16 or bf16. `threads`: of the host, for loading. `cache`: of compiled kernels. `peers`:
     /// where all ranks of `communicator` are threads of this process; without it, and without NCCL, they exchange
-    /// through the host's memory. `capturesGraphs`: whether decodes are written down and replayed. Throws `CUDAError`.
+    /// through the host's memory. `capturesGraphs`: whether decodes are written down and replayed. `eightBits`: for
+    /// products of many rows with quantised weights, which the device must be able to. Throws `CUDAError`.
     package init(
         _ device: CUDADevice, operandType: DType, threads: Int? = nil, cache: KernelCache = KernelCache(),
-        communicator: any Communicator = SoleCommunicator(), peers: PeerGroup? = nil, capturesGraphs: Bool = true
+        communicator: any Communicator = SoleCommunicator(), peers: PeerGroup? = nil, capturesGraphs: Bool = true,
+        eightBits: EightBits? = nil
     ) throws {
         precondition(!operandType.isQuantized, "operands of \(operandType)")
+        precondition((eightBits?.leastArchitecture ?? 0) <= device.architecture, "8 bits that the device has not")
+        self.eightBits = eightBits
         self.device = device
         self.operandType = operandType
         self.communicator = communicator
@@ -66,10 +74,11 @@ package final class CUDABackend: Backend {
     }
 
     /// A backend with operands of another type on the stream of `other`: each reads what the other has written, and
-    /// reports what it could not do.
+    /// reports what it could not do. It makes no products in 8 bits.
     private init(beside other: CUDABackend, operandType: DType) {
         precondition(!operandType.isQuantized, "operands of \(operandType)")
         self.operandType = operandType
+        eightBits = nil
         (device, stream, kernels, staging) = (other.device, other.stream, other.kernels, other.staging)
         (communicator, ranks, capturesGraphs) = (other.communicator, other.ranks, other.capturesGraphs)
         (host, pool, products, strips) = (other.host, other.pool, other.products, other.strips)
@@ -77,8 +86,8 @@ package final class CUDABackend: Backend {
         (resultPlaces, kept) = (other.resultPlaces, other.kept)
     }
 
-    /// This backend with operands of another type, in the same order of work: for a part of a model that needs another
-    /// range than the rest.
+    /// This backend with operands of another type, in the same order of work, and no products in 8 bits: for a part of
+    /// a model that needs another range or precision than the rest.
     package func beside(operandType: DType) -> CUDABackend { CUDABackend(beside: self, operandType: operandType) }
 
     /// Activations: elements of one type in memory of the device.

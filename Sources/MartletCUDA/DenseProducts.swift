@@ -1,8 +1,8 @@
 import CCUDA
 import MartletTensor
 
-/// Products of dense matrices by cuBLASLt, sums in f32, none of them shortened to TF32. What the library recommends for
-/// a shape is remembered.
+/// Products of dense matrices by cuBLASLt, sums in f32, none of them shortened to TF32, or of whole numbers. What the
+/// library recommends for a shape is remembered.
 final class DenseProducts {
     /// What the library may write to while it multiplies.
     static let workspaceBytes = 32 << 20
@@ -11,16 +11,38 @@ final class DenseProducts {
 
     private let stream: DeviceStream
     private let handle: cublasLtHandle_t
-    private let description: cublasLtMatmulDesc_t
+    private let floats, wholeNumbers: MatmulDescription
     private let workspace: DeviceBuffer
     private var plans: [Shape: Plan] = [:]
 
+    /// Types of elements that the library reads and writes.
+    enum Element: Hashable {
+        case f32, f16, bf16
+        /// Whole numbers of 8 and 32 bits, and floats of 8 with 4 of exponent.
+        case i8, i32, e4m3
+
+        init(_ dtype: DType) {
+            switch dtype {
+            case .f16: self = .f16
+            case .bf16: self = .bf16
+            default: self = .f32
+            }
+        }
+    }
+
+    /// A dense matrix [count, width] in memory, `stride` elements from row to row.
+    struct Rows {
+        let address: CUdeviceptr
+        let type: Element
+        let count, width, stride: Int
+    }
+
     /// y [rows, outputs] = x [rows, columns] w^T; strides count elements, alignments are those of the addresses.
     private struct Shape: Hashable {
-        let operandType: DType
+        let operandType: Element
         let rows, columns, outputs: Int
         let xStride, yStride: Int
-        let yType: DType
+        let yType: Element
         let xAlignment, wAlignment, yAlignment: UInt32
     }
 
@@ -32,7 +54,8 @@ final class DenseProducts {
         try library.check(library.cublaslt.cublasLtCreate(&handle), "cublasLtCreate")
         guard let handle else { throw .failed(call: "cublasLtCreate", code: 0, name: "no handle") }
         do {
-            description = try Self.description(library)
+            floats = try MatmulDescription(CUBLAS_COMPUTE_32F, CUDA_R_32F, library)
+            wholeNumbers = try MatmulDescription(CUBLAS_COMPUTE_32I, CUDA_R_32I, library)
         } catch {
             _ = library.cublaslt.cublasLtDestroy(handle)
             throw error
@@ -43,45 +66,29 @@ final class DenseProducts {
     deinit {
         stream.settle()
         plans = [:]
-        _ = stream.library.cublaslt.cublasLtMatmulDescDestroy(description)
         _ = stream.library.cublaslt.cublasLtDestroy(handle)
     }
 
-    /// Matrices are stored by rows, which the library reads as their transposes by columns: y^T = w x^T.
-    private static func description(_ library: CUDALibrary) throws(CUDAError) -> cublasLtMatmulDesc_t {
-        var description: cublasLtMatmulDesc_t?
-        try library.check(
-            library.cublaslt.cublasLtMatmulDescCreate(&description, CUBLAS_COMPUTE_32F, CUDA_R_32F),
-            "cublasLtMatmulDescCreate")
-        guard let description else { throw .failed(call: "cublasLtMatmulDescCreate", code: 0, name: "no description") }
-        var transposed = Int32(CUBLAS_OP_T.rawValue)
-        let code = library.cublaslt.cublasLtMatmulDescSetAttribute(
-            description, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, MemoryLayout<Int32>.size)
-        do {
-            try library.check(code, "cublasLtMatmulDescSetAttribute")
-        } catch {
-            _ = library.cublaslt.cublasLtMatmulDescDestroy(description)
-            throw error
-        }
-        return description
-    }
-
-    /// y = x w^T, w: [y.width, columns] dense, of x's type.
-    func multiply(
-        _ x: CUDABackend.Operand, by w: CUdeviceptr, columns: Int, into y: Activation<CUDABackend.Storage>
-    ) throws(CUDAError) {
+    /// y = x w^T, w: [y.width, x.width] dense, of x's type. Of 8 bits, widths and strides are multiples of 16, and sums
+    /// have 32.
+    func multiply(_ x: Rows, by w: CUdeviceptr, into y: Rows) throws(CUDAError) {
         let plan = try plan(
             for: Shape(
-                operandType: x.dtype, rows: x.rows, columns: columns, outputs: y.width, xStride: x.stride,
-                yStride: y.stride, yType: y.dtype,
+                operandType: x.type, rows: x.count, columns: x.width, outputs: y.width, xStride: x.stride,
+                yStride: y.stride, yType: y.type,
                 xAlignment: Self.alignment(x.address), wAlignment: Self.alignment(w),
                 yAlignment: Self.alignment(y.address)))
-        var one: Float = 1, zero: Float = 0, algorithm = plan.algorithm
+        // One, as the type of the sums has it.
+        var one = x.type == .i8 ? 1 : Float(1).bitPattern, zero: UInt32 = 0, algorithm = plan.algorithm
         let code = stream.library.cublaslt.cublasLtMatmul(
-            handle, description, &one, try Self.pointer(w), plan.w.handle, try Self.pointer(x.address), plan.x.handle,
-            &zero, try Self.pointer(y.address), plan.y.handle, try Self.pointer(y.address), plan.y.handle, &algorithm,
-            try Self.pointer(workspace.address), Self.workspaceBytes, stream.handle)
+            handle, description(x.type), &one, try Self.pointer(w), plan.w.handle, try Self.pointer(x.address),
+            plan.x.handle, &zero, try Self.pointer(y.address), plan.y.handle, try Self.pointer(y.address),
+            plan.y.handle, &algorithm, try Self.pointer(workspace.address), Self.workspaceBytes, stream.handle)
         try stream.library.check(code, "cublasLtMatmul")
+    }
+
+    private func description(_ operandType: Element) -> cublasLtMatmulDesc_t {
+        (operandType == .i8 ? wholeNumbers : floats).handle
     }
 
     private static func pointer(_ address: CUdeviceptr) throws(CUDAError) -> UnsafeMutableRawPointer {
@@ -113,7 +120,8 @@ final class DenseProducts {
         var found = cublasLtMatmulHeuristicResult_t(), count: Int32 = 0
         try library.check(
             library.cublaslt.cublasLtMatmulAlgoGetHeuristic(
-                handle, description, w.handle, x.handle, y.handle, y.handle, preference.handle, 1, &found, &count),
+                handle, description(shape.operandType), w.handle, x.handle, y.handle, y.handle, preference.handle, 1,
+                &found, &count),
             "cublasLtMatmulAlgoGetHeuristic")
         guard count > 0 else {
             throw .failed(
@@ -131,18 +139,46 @@ final class DenseProducts {
     }
 }
 
+/// What is to be computed. Matrices are stored by rows, which the library reads as their transposes by columns:
+/// y^T = w x^T.
+private final class MatmulDescription {
+    let handle: cublasLtMatmulDesc_t
+    private let library: CUDALibrary
+
+    init(_ compute: cublasComputeType_t, _ scale: cudaDataType, _ library: CUDALibrary) throws(CUDAError) {
+        self.library = library
+        var handle: cublasLtMatmulDesc_t?
+        try library.check(
+            library.cublaslt.cublasLtMatmulDescCreate(&handle, compute, scale), "cublasLtMatmulDescCreate")
+        guard let handle else { throw .failed(call: "cublasLtMatmulDescCreate", code: 0, name: "no description") }
+        self.handle = handle
+        var transposed = Int32(CUBLAS_OP_T.rawValue)
+        try library.check(
+            library.cublaslt.cublasLtMatmulDescSetAttribute(
+                handle, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, MemoryLayout<Int32>.size),
+            "cublasLtMatmulDescSetAttribute")
+    }
+
+    deinit { _ = library.cublaslt.cublasLtMatmulDescDestroy(handle) }
+}
+
 /// How a matrix lies in memory, by columns.
 private final class MatrixLayout {
     let handle: cublasLtMatrixLayout_t
     private let library: CUDALibrary
 
-    init(_ dtype: DType, _ rows: Int, _ columns: Int, stride: Int, _ library: CUDALibrary) throws(CUDAError) {
+    init(
+        _ element: DenseProducts.Element, _ rows: Int, _ columns: Int, stride: Int, _ library: CUDALibrary
+    ) throws(CUDAError) {
         self.library = library
         let type =
-            switch dtype {
+            switch element {
+            case .f32: CUDA_R_32F
             case .f16: CUDA_R_16F
             case .bf16: CUDA_R_16BF
-            default: CUDA_R_32F
+            case .i8: CUDA_R_8I
+            case .i32: CUDA_R_32I
+            case .e4m3: CUDA_R_8F_E4M3
             }
         var handle: cublasLtMatrixLayout_t?
         try library.check(

@@ -8,6 +8,8 @@ final class ScratchMemory {
     enum Use: Int, CaseIterable {
         /// Operands of a product, narrowed.
         case operands
+        /// The same, quantised to 8 bits, and the product's sums.
+        case quantizedOperands, sums
         /// Rows of a quantised matrix, as a dense one.
         case weights
         /// Partial sums of attention.

@@ -9,6 +9,8 @@ struct CUDAHardware: Hardware {
     let options: ModelOptions
     /// What products read: f32, f16 or bf16.
     let operandType: DType
+    /// In what products of many rows with quantised weights multiply, the tower's apart; nil: operands.
+    let eightBits: EightBits?
     private let library: CUDALibrary
     private let deviceCount: Int
     private let cache: KernelCache
@@ -30,17 +32,19 @@ struct CUDAHardware: Hardware {
         let devices = try CUDADevices.visible(self.library)
         guard !devices.isEmpty else { throw CUDAError.noDevice }
         deviceCount = min(devices.count, options.parallel.rankCount)
+        let oldest = devices.prefix(deviceCount).lazy.map(\.architecture).min() ?? 0
+        eightBits = options.eightBits.flatMap { $0.leastArchitecture <= oldest ? $0 : nil }
         cache = KernelCache(environment: environment)
         peers = PeerGroups(size: options.parallel.tensor)
     }
+
+    /// What products read. Those of some models leave the range of f16, never that of bf16.
+    static func operandType(ofWeights type: DType) -> DType { type.isQuantized ? .bf16 : type }
 
     /// Throws `UsageError` unless kernels take heads of such a model.
     static func check(_ configuration: ModelConfiguration) throws(UsageError) {
         let widest = max(configuration.decoder.heads.dimension, configuration.vision?.headDimension ?? 0)
         guard widest <= CUDABackend.maximumHeadDimension else {
-    /// What products read. Those of some models leave the range of f16, never that of bf16.
-    static func operandType(ofWeights type: DType) -> DType { type.isQuantized ? .bf16 : type }
-
             throw UsageError(
                 "The model's heads have \(widest) dimensions, and a GPU takes up to "
                     + "\(CUDABackend.maximumHeadDimension). Serve it with --device cpu.")
@@ -69,7 +73,7 @@ struct CUDAHardware: Hardware {
     ) throws -> CUDABackend {
         try CUDABackend(
             CUDADevice(seat % deviceCount, of: library), operandType: operandType, threads: threads, cache: cache,
-            communicator: communicator, peers: peers, capturesGraphs: options.capturesGraphs)
+            communicator: communicator, peers: peers, capturesGraphs: options.capturesGraphs, eightBits: eightBits)
     }
 
     func exchange(of backend: CUDABackend) throws -> String? { try backend.rankExchangeSummary() }
@@ -77,9 +81,11 @@ struct CUDAHardware: Hardware {
     /// One step more where the host waits for nothing but tokens.
     func depth(of backend: CUDABackend) -> Int { backend.runsWithoutHost ? 2 : 1 }
 
-    /// In f16 the tower and its merger would overflow on some pictures: they compute in bf16, which takes no more.
+    /// In f16 the tower and its merger would overflow on some pictures: they compute in bf16, which takes no more. And
+    /// where a row's values are of very different sizes, 8 bits are too few.
     func towerBackend(beside backend: CUDABackend) -> CUDABackend {
-        operandType == .f16 ? backend.beside(operandType: .bf16) : backend
+        guard operandType == .f16 || eightBits != nil else { return backend }
+        return backend.beside(operandType: operandType == .f16 ? .bf16 : operandType)
     }
 
     func threadCount(of backend: CUDABackend) -> Int { 1 }

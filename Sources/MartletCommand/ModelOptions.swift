@@ -1,4 +1,5 @@
 import MartletCPU
+import MartletCUDA
 import MartletModels
 import MartletTensor
 
@@ -30,6 +31,8 @@ struct ModelOptions {
     var deviceMemoryShare = 0.92
     /// Whether decode steps of a GPU are captured and replayed.
     var capturesGraphs = true
+    /// In what a GPU multiplies many rows with quantised weights, where it can; nil: as few.
+    var eightBits: EightBits?
     /// How many ranks share the model, and how.
     var parallel = ParallelSize()
     /// What quantised weights meet; plain ones meet f32.

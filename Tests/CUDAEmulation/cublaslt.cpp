@@ -24,7 +24,8 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
 cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *description, cublasComputeType_t compute,
                                         cudaDataType scale) {
     const bool is_known = compute == CUBLAS_COMPUTE_32F || compute == CUBLAS_COMPUTE_32F_FAST_TF32;
-    if (!is_known || scale != CUDA_R_32F) return CUBLAS_STATUS_INVALID_VALUE;
+    const bool is_whole = compute == CUBLAS_COMPUTE_32I && scale == CUDA_R_32I;
+    if (!is_whole && (!is_known || scale != CUDA_R_32F)) return CUBLAS_STATUS_INVALID_VALUE;
     *description = here().product_descriptions.make({compute, scale, {0, 0}, CUBLASLT_EPILOGUE_DEFAULT, 0, -1});
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -56,7 +57,9 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t description,
 
 cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType type, uint64_t rows,
                                           uint64_t columns, int64_t leading_dimension) {
-    const bool is_known = type == CUDA_R_32F || type == CUDA_R_16F || type == CUDA_R_16BF;
+    bool is_known = false;
+    for (cudaDataType known : {CUDA_R_32F, CUDA_R_16F, CUDA_R_16BF, CUDA_R_8I, CUDA_R_32I, CUDA_R_8F_E4M3})
+        is_known = is_known || type == known;
     if (!is_known || rows == 0 || columns == 0 || leading_dimension < int64_t(rows)) return CUBLAS_STATUS_INVALID_VALUE;
     *layout = here().layouts.make({type, rows, columns, leading_dimension, 1, 0});
     return CUBLAS_STATUS_SUCCESS;
@@ -96,6 +99,20 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
     return take(preference->alignment[side], value, bytes);
 }
 
+/// Whether the library multiplies matrices of 8 bits of these shapes and types, on this device: both with K along
+/// memory, everything in pieces of 16 bytes.
+static bool takes_bytes(const matrix_product &product, cublasComputeType_t compute, bool are_whole) {
+    const auto &a = product.a, &b = product.b, &d = product.d;
+    const bool is_whole = compute == CUBLAS_COMPUTE_32I && d.layout.type == CUDA_R_32I;
+    const bool is_float = compute == CUBLAS_COMPUTE_32F && d.layout.type == CUDA_R_32F;
+    if (are_whole ? !is_whole : !is_float || here().options.architecture < 89) return false;
+    if (!a.is_transposed || b.is_transposed || product.bias) return false;
+    for (uint64_t extent : {a.layout.rows, a.layout.columns, uint64_t(a.layout.leading_dimension),
+                            uint64_t(b.layout.leading_dimension), 4 * uint64_t(d.layout.leading_dimension)})
+        if (extent % 16) return false;
+    return true;
+}
+
 /// Whether the library multiplies these; fills what is to be computed but for the addresses.
 static cublasStatus_t describe(cublasLtMatmulDesc_t description, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d, matrix_product &product) {
@@ -109,7 +126,11 @@ static cublasStatus_t describe(cublasLtMatmulDesc_t description, cublasLtMatrixL
     product.bias = description->epilogue == CUBLASLT_EPILOGUE_BIAS ? description->bias : 0;
     const bool is_epilogue = description->epilogue == CUBLASLT_EPILOGUE_DEFAULT || product.bias;
     const bool is_bias_type = description->bias_type < 0 || description->bias_type == int(d->type);
-    const bool are_types = a->type == b->type && c->type == d->type && (d->type == a->type || d->type == CUDA_R_32F);
+    const bool are_alike = a->type == b->type && c->type == d->type;
+    const bool are_bytes = a->type == CUDA_R_8I || a->type == CUDA_R_8F_E4M3;
+    const bool are_types = are_alike && (are_bytes ? takes_bytes(product, description->compute, a->type == CUDA_R_8I)
+                                                   : description->compute != CUBLAS_COMPUTE_32I &&
+                                                         (d->type == a->type || d->type == CUDA_R_32F));
     const bool is_fast = description->compute == CUBLAS_COMPUTE_32F_FAST_TF32;
     if (!is_epilogue || !is_bias_type || !are_types || (is_fast && a->type != CUDA_R_32F)) {
         return CUBLAS_STATUS_NOT_SUPPORTED;
@@ -165,8 +186,15 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
         matrices[side]->address = addresses[side];
         if (addresses[side] % words[2 + side]) return CUBLAS_STATUS_INVALID_VALUE;
     }
-    memcpy(&product.alpha, alpha, sizeof product.alpha);
-    memcpy(&product.beta, beta, sizeof product.beta);
+    if (d_layout->type == CUDA_R_32I) {
+        // Of such products nothing else is asked.
+        const int32_t one = 1, zero = 0;
+        if (memcmp(alpha, &one, sizeof one) || memcmp(beta, &zero, sizeof zero)) return CUBLAS_STATUS_NOT_SUPPORTED;
+        product.alpha = 1, product.beta = 0;
+    } else {
+        memcpy(&product.alpha, alpha, sizeof product.alpha);
+        memcpy(&product.beta, beta, sizeof product.beta);
+    }
     product.workspace = scratch;
     product.workspace_bytes = words[1];
     if (!product.is_in_memory(here())) return CUBLAS_STATUS_INVALID_VALUE;

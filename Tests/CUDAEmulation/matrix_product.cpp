@@ -6,7 +6,15 @@
 namespace emulation {
 
 static element element_of(cudaDataType type) {
-    return type == CUDA_R_32F ? element::f32 : type == CUDA_R_16F ? element::f16 : element::bf16;
+    switch (type) {
+    case CUDA_R_32F: return element::f32;
+    case CUDA_R_16F: return element::f16;
+    case CUDA_R_16BF: return element::bf16;
+    case CUDA_R_8I: return element::i8;
+    case CUDA_R_32I: return element::i32;
+    case CUDA_R_8F_E4M3: return element::e4m3;
+    }
+    __builtin_trap();
 }
 
 size_t stored_matrix::bytes() const {
@@ -50,6 +58,13 @@ static std::vector<float> gathered(const stored_matrix &matrix, bool is_left, ui
     return values;
 }
 
+/// Of whole numbers.
+static i32 whole_dot(const float *one, const float *other, uint64_t count) {
+    i32 sum = 0;
+    for (uint64_t k = 0; k < count; k++) sum += i32(one[k]) * i32(other[k]);
+    return sum;
+}
+
 static float dot(const float *one, const float *other, uint64_t count) {
     float lanes[8] = {};
     uint64_t k = 0;
@@ -72,6 +87,11 @@ void matrix_product::compute() const {
                     return batch * uint64_t(matrix.layout.batch_stride) +
                            column * uint64_t(matrix.layout.leading_dimension) + row;
                 };
+                if (type == element::i32) {
+                    reinterpret_cast<i32 *>(d.address)[place(d)] =
+                        whole_dot(&left[row * depth], &right[column * depth], depth);
+                    continue;
+                }
                 float sum = alpha * dot(&left[row * depth], &right[column * depth], depth);
                 if (beta != 0) sum += beta * read_element(type, reinterpret_cast<void *>(c.address), place(c));
                 if (bias) sum += read_element(type, reinterpret_cast<void *>(bias), row);

@@ -29,7 +29,7 @@ struct matrix_product {
 
     bool has_matching_shapes() const;
     bool is_in_memory(const machine &machine) const;
-    /// Sums in f32, by eight lanes along K.
+    /// Sums in f32, by eight lanes along K; of whole numbers exact ones, neither scaled nor added to.
     void compute() const;
 };
 

@@ -213,4 +213,18 @@ import Testing
             #expect(machine.towerBackend(beside: backend).operandType == tower)
         }
     }
+
+    /// fp8 needs a GPU that has it; the tower is multiplied in operands.
+    @Test(arguments: [(89, EightBits.fp8), (87, nil)]) func eightBitsAreTheDecoders(
+        architecture: Int, format: EightBits?
+    ) throws {
+        let options = try options("-q fp8")
+        try EmulatedGPUs.run(architecture: architecture) { gpus in
+            let machine = try CUDAHardware(
+                options, files(options).configuration, library: gpus.library, environment: [:])
+            let backend = try machine.soleBackend()
+            #expect(machine.eightBits == format && backend.eightBits == format)
+            #expect(machine.towerBackend(beside: backend).eightBits == nil)
+        }
+    }
 }

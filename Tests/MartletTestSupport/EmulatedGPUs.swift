@@ -111,8 +111,10 @@ package final class EmulatedGPUs: @unchecked Sendable {
 
     package func device(_ ordinal: Int = 0) throws -> CUDADevice { try CUDADevice(ordinal, of: library) }
 
-    package func backend(_ operandType: DType, device ordinal: Int = 0) throws -> CUDABackend {
-        try CUDABackend(device(ordinal), operandType: operandType, threads: 1)
+    package func backend(
+        _ operandType: DType, device ordinal: Int = 0, eightBits: EightBits? = nil
+    ) throws -> CUDABackend {
+        try CUDABackend(device(ordinal), operandType: operandType, threads: 1, eightBits: eightBits)
     }
 
     /// Call number `call` of `function` from now on does nothing but fail.

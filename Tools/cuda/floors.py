@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """What a step of the 9B model has to move and to compute on a GPU, kernel by kernel, beside what the kernels do.
 
-    floors.py [--format bf16|q8_0|q4_0] [--rows N] [--context N] [--prompt N] [--patches N]
+    floors.py [--format bf16|q8_0|q4_0|q8_0-int8|q4_0-int8] [--rows N] [--context N] [--prompt N] [--patches N]
               [--memory TB/s] [--tensor TFLOP/s]
 
 Counted from the shapes of MODEL.md and the tiles of Sources/CCUDA/kernels; nothing is measured. Floor: bytes that
 cannot stay on the chip (weights, keys and values, once each) and FLOP of the formulas. Moved: all that a kernel asks of
 global memory; what of it exceeds the floor lies in the level-2 cache. Done: FLOP of the tensor cores, rows that only
-fill a tile among them.
+fill a tile among them. Formats in -int8 multiply many rows in 8 bits (`--activations int8`, or fp8).
 """
 
 import argparse
@@ -17,14 +17,14 @@ LAYERS, HIDDEN, INNER, VOCABULARY = 40, 4096, 13696, 151552
 QUERY_HEADS, KV_HEADS, HEAD, PAIRS = 32, 2, 128, 32
 FUSED = (QUERY_HEADS + 2 * KV_HEADS) * HEAD
 QUERY = QUERY_HEADS * HEAD
-WEIGHT_BYTES = {"bf16": 2, "q8_0": 34 / 32, "q4_0": 18 / 32}
+WEIGHT_BYTES = {"bf16": 2, "q8_0": 34 / 32, "q4_0": 18 / 32, "q8_0-int8": 34 / 32, "q4_0-int8": 18 / 32}
 # Shares of the memory's copy bandwidth that a decode of one row has to reach.
-WANTED = {"bf16": 0.85, "q8_0": 0.75, "q4_0": 0.60}
+WANTED = {"bf16": 0.85, "q8_0": 0.75, "q4_0": 0.60, "q8_0-int8": 0.75, "q4_0-int8": 0.60}
 # Of an H200; splits follow it.
 MULTIPROCESSORS = 132
 # Rows and outputs of a block of `multiply`; rows from which cuBLASLt takes over.
 FEW, MANY = (8, 16), (32, 32)
-LIBRARY_ROWS = {"bf16": 16, "q8_0": 64, "q4_0": 64}
+LIBRARY_ROWS = {"bf16": 16, "q8_0": 64, "q4_0": 64, "q8_0-int8": 64, "q4_0-int8": 64}
 
 
 class Kernel:
@@ -40,6 +40,11 @@ def product(name, launches, outputs, columns, rows, weights):
     """y = x W^T by the backend's choice of kernel for so many rows; y is f32."""
     stored = outputs * columns * WEIGHT_BYTES[weights]
     flop, result = 2 * outputs * columns * rows, 4 * outputs * rows
+    if rows > LIBRARY_ROWS[weights] and weights.endswith("-int8"):
+        # Read twice and rounded, weights and rows, then multiplied; the sums are scaled into the result.
+        dense, sums = outputs * columns, 4 * outputs * rows
+        rounded = (2 * 2 + 1 + 1) * columns * rows
+        return Kernel(name, launches, stored, 2 * stored + 2 * dense + rounded + 2 * sums + result, flop)
     if rows > LIBRARY_ROWS[weights]:
         dense = 2 * outputs * columns
         unpacked = 0 if weights == "bf16" else stored + dense

@@ -11,6 +11,7 @@
 #ifndef MARTLET_PRODUCTS_CUH
 #define MARTLET_PRODUCTS_CUH
 
+#include "eight_bits.cuh"
 #include "fragments.cuh"
 #include "silu.cuh"
 
@@ -251,6 +252,7 @@ template <class F, class T> DEVICE void dequantize(const void *w, i32 outputs, i
     PLAIN_PRODUCT(F, f32)     \
     DEQUANTIZATION(F, f16)    \
     DEQUANTIZATION(F, bf16)   \
-    DEQUANTIZATION(F, f32)
+    DEQUANTIZATION(F, f32)    \
+    EIGHT_BITS(F)
 
 #endif

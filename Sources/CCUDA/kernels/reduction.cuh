@@ -1,4 +1,4 @@
-// Sums over a block of threads, in an order that depends on the number of threads alone.
+// Sums over a block of threads, in an order that depends on the number of threads alone, and what is greatest there.
 #ifndef MARTLET_REDUCTION_CUH
 #define MARTLET_REDUCTION_CUH
 
@@ -13,6 +13,16 @@ DEVICE float block_sum(float x) {
     if (lane() == 0) sums[warp()] = mine;
     sync_block();
     return warp_sum(lane() < i32(blockDim.x) / 32 ? sums[lane()] : 0.0f);
+}
+
+/// The greatest over the block, in every thread.
+DEVICE float block_max(float x) {
+    SHARED(float, greatest, [32]);
+    const float mine = warp_max(x);
+    sync_block();
+    if (lane() == 0) greatest[warp()] = mine;
+    sync_block();
+    return warp_max(greatest[lane() < i32(blockDim.x) / 32 ? lane() : 0]);
 }
 
 #endif

@@ -4,8 +4,7 @@ import CCUDA
 package final class CUDADevice {
     package let library: CUDALibrary
     package let description: CUDADevices.Description
-    /// What programs are compiled for: 89 for compute capability 8.9.
-    package var architecture: Int { description.major * 10 + description.minor }
+    package var architecture: Int { description.architecture }
     package let multiprocessorCount: Int
     let handle: CUdevice
     let context: CUcontext

@@ -12,6 +12,8 @@ package enum CUDADevices {
         /// Of the compute capability.
         package let major, minor: Int
 
+        /// What programs are compiled for: 89 for compute capability 8.9.
+        package var architecture: Int { major * 10 + minor }
         /// From sm_80 on there are the asynchronous copies and the bf16 products that the kernels are made of.
         package var isSupported: Bool { major >= 8 }
     }

@@ -10,6 +10,8 @@ struct KernelName: Hashable {
         case embed, copyRows = "copy_rows"
         case rotaryTable = "rotary_table", rotate, rotateAndStore = "rotate_and_store"
         case extractPatches = "extract_patches", addPositions = "add_positions"
+        case quantizeInt8 = "quantize_i8", quantizeFP8 = "quantize_e4m3"
+        case scaleInt32 = "scale_i32", scaleFloat32 = "scale_f32"
         case multiply, multiplyGated = "multiply_gated", multiplyPlain = "multiply_plain", dequantize
         case attention, attentionPlain = "attention_plain", attentionCombine = "attention_combine"
         case fullAttention = "full_attention", fullAttentionPlain = "full_attention_plain"

@@ -1,4 +1,5 @@
 import MartletCPU
+import MartletCUDA
 import MartletModels
 import MartletServer
 import MartletTensor
@@ -42,8 +43,10 @@ extension FlagCatalogue {
             settings.model.quantization = WeightQuantization(rawValue: value.text) ?? .none
             guard value.text == "fp8" else { return }
             settings.model.quantization = .int8
+            settings.model.eightBits = .fp8
             settings.remarks.append(
-                "--quantization fp8: plain matrices become int8 with a scale for every 32 weights, 8.5 bits each.")
+                "--quantization fp8: plain matrices become int8 with a scale for every 32 weights, 8.5 bits each. GPUs"
+                    + " from compute capability 8.9 on multiply many rows with them in fp8.")
         },
         .honours(
             "load-format", kind: .choice(LoadFormat.allCases.map(\.rawValue)),
@@ -105,7 +108,8 @@ extension FlagCatalogue {
         .honours(
             "activations", kind: .choice(ActivationPrecision.allCases.map(\.rawValue)),
             means: "Precision of activations in products: f32 is exact; int8 with quantised weights; bf16 as int8, and"
-                + " with bf16 weights too", standard: "int8"
+                + " with bf16 weights too. On a GPU operands are of --dtype, and int8 is for many rows with quantised"
+                + " weights", standard: "int8; on a GPU none of these"
         ) {
             $0.model.activations = ActivationPrecision(rawValue: $1.text) ?? .int8
         },

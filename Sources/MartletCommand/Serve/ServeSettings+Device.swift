@@ -1,3 +1,4 @@
+import MartletCPU
 import MartletCUDA
 import MartletEngine
 
@@ -51,6 +52,7 @@ extension ServeSettings {
         let device = model.device
         if !isGiven("max-num-batched-tokens") { model.maxBatchedTokens = device.usualRows }
         if !isGiven("max-num-seqs") { model.maxRunningSequences = min(device.usualSequences, model.maxBatchedTokens) }
+        if isGiven("activations") { model.eightBits = model.activations == .int8 ? .int8 : nil }
         engine.stepTargetSeconds = device.usualStepSeconds
         try check()
     }

@@ -16,11 +16,14 @@ struct GPUBenchCommand: ParsableCommand {
             EXAMPLES:
               martlet bench-gpu
               martlet bench-gpu --weights q8_0 --rows 1,64 --json gpu.json
+              martlet bench-gpu --weights q8_0,q4_0 --rows 4096 --eight-bits int8
             """)
 
     @Option(help: "Types of weights, separated by commas.") var weights = "bf16,q8_0,q4_0"
     @Option(help: "Rows of activations, separated by commas.") var rows = "1,8,64,4096"
     @Option(help: "Type of activations: f32, f16 or bf16.") var operands = "bf16"
+    @Option(help: "What many rows and quantised weights are multiplied in: int8 or fp8; default: as few.")
+    var eightBits: String?
     @Option(help: "Products in a row, of which the mean counts.") var runs = 20
     @Option(help: "Write the figures as JSON.") var json: String?
 
@@ -32,6 +35,7 @@ struct GPUBenchCommand: ParsableCommand {
         _ = try batches()
         _ = try BenchList.types(weights)
         _ = try operandType()
+        _ = try format()
     }
 
     private func batches() throws -> [Int] {
@@ -45,12 +49,23 @@ struct GPUBenchCommand: ParsableCommand {
         return type
     }
 
+    private func format() throws -> EightBits? {
+        try eightBits.map {
+            guard let format = EightBits(rawValue: $0) else { throw ValidationError("--eight-bits is int8 or fp8.") }
+            return format
+        }
+    }
+
     func run() throws {
         let environment = ProcessInfo.processInfo.environment
         let device = try CUDADevice(0, of: CUDAHardware.library(environment))
-        let backend = try CUDABackend(
-            device, operandType: operandType(), cache: KernelCache(environment: environment))
         let about = device.description
+        let format = try format()
+        if let format, format.leastArchitecture > about.architecture {
+            throw UsageError("--eight-bits \(format.rawValue): \(about.name) has no such products.")
+        }
+        let backend = try CUDABackend(
+            device, operandType: operandType(), cache: KernelCache(environment: environment), eightBits: format)
         print(String(
             format: "%@, compute capability %d.%d, %.1f GiB", about.name, about.major, about.minor,
             Double(about.memory) / Double(1 << 30)))

@@ -16,7 +16,12 @@ struct EmulatedProduct: Sendable, CustomStringConvertible {
     struct Matrix {
         let type: cudaDataType
         let rows, columns, leading: Int
-        var width: Int { type == CUDA_R_32F ? 4 : 2 }
+        var width: Int { Self.hasBytes(type) ? 1 : type == CUDA_R_16F || type == CUDA_R_16BF ? 2 : 4 }
+
+        static func hasBytes(_ type: cudaDataType) -> Bool { type == CUDA_R_8I || type == CUDA_R_8F_E4M3 }
+
+        /// E4M3 of 0, 1, 2 and 3.
+        private static let smallFloats: [UInt8] = [0, 0x38, 0x40, 0x44]
 
         func layout(_ cuda: martlet_cuda) throws -> cublasLtMatrixLayout_t {
             var layout: cublasLtMatrixLayout_t?
@@ -35,6 +40,10 @@ struct EmulatedProduct: Sendable, CustomStringConvertible {
             switch type {
             case CUDA_R_16F: withUnsafeBytes(of: Float16(value).bitPattern, Array.init)
             case CUDA_R_16BF: withUnsafeBytes(of: UInt16(value.bitPattern >> 16), Array.init)
+            // Without gaps: NaN comes up in none.
+            case CUDA_R_8I: [UInt8(bitPattern: Int8(value))]
+            case CUDA_R_8F_E4M3: [Self.smallFloats[Int(value.magnitude)] | (value < 0 ? 0x80 : 0)]
+            case CUDA_R_32I: [UInt8](repeating: 0xA5, count: 4)
             default: withUnsafeBytes(of: value, Array.init)
             }
         }
@@ -47,6 +56,7 @@ struct EmulatedProduct: Sendable, CustomStringConvertible {
                 switch type {
                 case CUDA_R_16F: return Float(Float16(bitPattern: UInt16(bits)))
                 case CUDA_R_16BF: return Float(bitPattern: bits << 16)
+                case CUDA_R_32I: return Float(Int32(bitPattern: bits))
                 default: return Float(bitPattern: bits)
                 }
             }
@@ -55,13 +65,16 @@ struct EmulatedProduct: Sendable, CustomStringConvertible {
 
     private var a: Matrix {
         let (rows, columns) = isTransposedA ? (depth, rows) : (rows, depth)
-        return Matrix(type: type, rows: rows, columns: columns, leading: rows + 3)
+        return Matrix(type: type, rows: rows, columns: columns, leading: rows + gap(3))
     }
     private var b: Matrix {
         let (rows, columns) = isTransposedB ? (columns, depth) : (depth, columns)
-        return Matrix(type: type, rows: rows, columns: columns, leading: rows + 1)
+        return Matrix(type: type, rows: rows, columns: columns, leading: rows + gap(1))
     }
-    private var d: Matrix { Matrix(type: result, rows: rows, columns: columns, leading: rows + 2) }
+    private var d: Matrix { Matrix(type: result, rows: rows, columns: columns, leading: rows + gap(2)) }
+
+    /// Elements between columns; matrices of bytes lie in pieces of 16.
+    private func gap(_ count: Int) -> Int { Matrix.hasBytes(type) ? 0 : count }
 
     private static func valueA(_ row: Int, _ k: Int) -> Float { Float((row * 5 + k * 3) % 7 - 3) }
     private static func valueB(_ k: Int, _ column: Int) -> Float { Float((k * 3 + column * 2) % 5 - 2) }
@@ -86,7 +99,8 @@ struct EmulatedProduct: Sendable, CustomStringConvertible {
         let bytes = d.leading * columns * d.width, workspace = device.allocate(4096), addressD = device.allocate(bytes)
         defer { device.free(addressA, addressB, bias, workspace, addressD) }
         let cuda = device.cuda
-        let calls = try ProductCalls(cuda, a: a.layout(cuda), b: b.layout(cuda), d: d.layout(cuda))
+        let calls = try ProductCalls(
+            cuda, a: a.layout(cuda), b: b.layout(cuda), d: d.layout(cuda), areWhole: type == CUDA_R_8I)
         defer { calls.end() }
         if isTransposedA { calls.set(CUBLASLT_MATMUL_DESC_TRANSA, Int32(CUBLAS_OP_T.rawValue)) }
         if isTransposedB { calls.set(CUBLASLT_MATMUL_DESC_TRANSB, Int32(CUBLAS_OP_T.rawValue)) }
@@ -108,13 +122,19 @@ private struct ProductCalls {
     private let description: cublasLtMatmulDesc_t
     private let preference: cublasLtMatmulPreference_t
     private let a, b, d: cublasLtMatrixLayout_t
+    private let areWhole: Bool
 
-    init(_ cuda: martlet_cuda, a: cublasLtMatrixLayout_t, b: cublasLtMatrixLayout_t, d: cublasLtMatrixLayout_t) throws {
+    init(
+        _ cuda: martlet_cuda, a: cublasLtMatrixLayout_t, b: cublasLtMatrixLayout_t, d: cublasLtMatrixLayout_t,
+        areWhole: Bool
+    ) throws {
         blas = cuda.cublaslt
+        self.areWhole = areWhole
         (self.a, self.b, self.d) = (a, b, d)
         var handle: cublasLtHandle_t?, description: cublasLtMatmulDesc_t?, preference: cublasLtMatmulPreference_t?
         #expect(blas.cublasLtCreate(&handle) == CUBLAS_STATUS_SUCCESS)
-        #expect(blas.cublasLtMatmulDescCreate(&description, CUBLAS_COMPUTE_32F, CUDA_R_32F) == CUBLAS_STATUS_SUCCESS)
+        let (compute, scale) = areWhole ? (CUBLAS_COMPUTE_32I, CUDA_R_32I) : (CUBLAS_COMPUTE_32F, CUDA_R_32F)
+        #expect(blas.cublasLtMatmulDescCreate(&description, compute, scale) == CUBLAS_STATUS_SUCCESS)
         #expect(blas.cublasLtMatmulPreferenceCreate(&preference) == CUBLAS_STATUS_SUCCESS)
         self.handle = try #require(handle)
         self.description = try #require(description)
@@ -133,7 +153,7 @@ private struct ProductCalls {
         _ left: CUdeviceptr, _ right: CUdeviceptr, into target: CUdeviceptr, workspace: CUdeviceptr, alignment: UInt32,
         _ stream: CUstream
     ) -> cublasStatus_t {
-        var room = UInt64(4096), least = alignment, one = Float(1), zero = Float(0)
+        var room = UInt64(4096), least = alignment, one = areWhole ? 1 : Float(1).bitPattern, zero = UInt32(0)
         _ = blas.cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, 8)
         _ = blas.cublasLtMatmulPreferenceSetAttribute(
             preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &least, 4)

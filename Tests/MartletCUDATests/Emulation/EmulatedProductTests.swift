@@ -12,6 +12,8 @@ import Testing
         EmulatedProduct(rows: 8, columns: 8, depth: 16, isTransposedA: true, type: CUDA_R_16F),
         EmulatedProduct(rows: 3, columns: 5, depth: 24, hasBias: true, type: CUDA_R_16F, result: CUDA_R_16F),
         EmulatedProduct(rows: 3, columns: 5, depth: 24, isTransposedA: true, type: CUDA_R_16BF, result: CUDA_R_16BF),
+        EmulatedProduct(rows: 32, columns: 5, depth: 48, isTransposedA: true, type: CUDA_R_8I, result: CUDA_R_32I),
+        EmulatedProduct(rows: 16, columns: 3, depth: 32, isTransposedA: true, type: CUDA_R_8F_E4M3),
     ])
     func productsAreSums(_ product: EmulatedProduct) throws {
         let device = try EmulatedDevice()
@@ -29,9 +31,23 @@ import Testing
         #expect(device.close() == [])
     }
 
-    @Test func typesThatDoNotGoTogetherAreRefused() throws {
+    /// Types that do not go together; bytes that are not in pieces of 16, or not along K.
+    @Test(arguments: [
+        EmulatedProduct(rows: 8, columns: 2, depth: 8, type: CUDA_R_16F, result: CUDA_R_16BF),
+        EmulatedProduct(rows: 16, columns: 2, depth: 16, isTransposedA: true, type: CUDA_R_8I),
+        EmulatedProduct(rows: 24, columns: 2, depth: 16, isTransposedA: true, type: CUDA_R_8I, result: CUDA_R_32I),
+        EmulatedProduct(rows: 16, columns: 2, depth: 40, isTransposedA: true, type: CUDA_R_8F_E4M3),
+        EmulatedProduct(rows: 16, columns: 2, depth: 16, type: CUDA_R_8I, result: CUDA_R_32I),
+    ])
+    func whatTheLibraryDoesNotTakeIsRefused(_ product: EmulatedProduct) throws {
         let device = try EmulatedDevice()
-        let product = EmulatedProduct(rows: 8, columns: 2, depth: 8, type: CUDA_R_16F, result: CUDA_R_16BF)
+        #expect(try product.run(on: device).0 == CUBLAS_STATUS_NOT_SUPPORTED)
+        #expect(device.close() == [])
+    }
+
+    @Test func smallFloatsNeedADeviceThatHasThem() throws {
+        let device = try EmulatedDevice { $0.architecture = 87 }
+        let product = EmulatedProduct(rows: 16, columns: 2, depth: 16, isTransposedA: true, type: CUDA_R_8F_E4M3)
         #expect(try product.run(on: device).0 == CUBLAS_STATUS_NOT_SUPPORTED)
         #expect(device.close() == [])
     }

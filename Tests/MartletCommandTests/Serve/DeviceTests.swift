@@ -25,10 +25,22 @@ import Testing
         #expect(settings.model.maxBatchedTokens == 2048 && settings.engine.maxBatchedTokens == 2048)
         #expect(settings.model.maxRunningSequences == 64 && settings.engine.maxRunningSequences == 64)
         #expect(settings.engine.stepTargetSeconds == 0.05)
+        #expect(settings.model.eightBits == nil)
         let asked = try settled("--max-num-seqs", "3", "--max-num-batched-tokens", "100") { 1 }
         #expect(asked.model.maxRunningSequences == 3 && asked.model.maxBatchedTokens == 100)
         #expect(try settled("--device", "cuda") { 2 }.model.device == .cuda)
         #expect(try settled("--device", "cpu") { 1 }.model.device == .cpu)
+    }
+
+    /// What is said of activations counts, in whatever order; then what fp8 weights mean.
+    @Test(arguments: [
+        ("-q fp8", EightBits.fp8), ("-q int8", nil), ("-q int8 --activations int8", .int8),
+        ("--activations bf16 -q fp8", nil), ("--activations int8 -q fp8", .int8),
+    ])
+    func manyRowsAreInEightBits(words: String, format: EightBits?) throws {
+        var settings = try FlagReader(["m"] + words.split(separator: " ").map(String.init)).settings(environment: [:])
+        try settings.settle(visibleDevices: nil) { 1 }
+        #expect(settings.model.eightBits == format)
     }
 
     @Test func theCPUIsUsedWhereThereIsNone() throws {
