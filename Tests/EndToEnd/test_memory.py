@@ -32,7 +32,8 @@ def model(tmp_path_factory):
 def planned(directory, ranks):
     """Bytes of weights and workspace, and of the cache for a token, of all ranks, as the table says."""
     text = subprocess.run(
-        [binary(), "plan", str(directory), "--devices", f"{ranks}x8GiB", "-q", "none", "--max-model-len", "1024"],
+        [binary(), "plan", str(directory), "--devices", f"{ranks}x8GiB", "--device", "cpu", "-q", "none",
+         "--max-model-len", "1024"],
         check=True, capture_output=True, text=True).stdout
     layout = "1 rank" if ranks == 1 else f"TP {ranks}"
     rows = re.findall(rf"^B?F\d+ +{layout} +(\d+)(?:-(\d+))? +0-\d+ +([\d.]+) +([\d.]+) +(\d+) ", text, re.MULTILINE)

@@ -9,6 +9,9 @@ struct ParallelArguments: ParsableArguments {
         help: ArgumentHelp("Equal devices; default: this machine's free memory.", valueName: "24GiB|2x24GiB"))
     var devices: String?
     @Option(
+        help: ArgumentHelp("What devices are; default: GPUs, of this machine its CPU.", valueName: "cpu|cuda"))
+    var device: ComputeDevice?
+    @Option(
         name: [.long, .customLong("tp")],
         help: ArgumentHelp("Ranks that share every layer; default: all devices.", valueName: "n"))
     var tensorParallelSize: Int?
@@ -39,7 +42,7 @@ struct ParallelArguments: ParsableArguments {
     @Option(help: ArgumentHelp("What a rank sends to another.", valueName: "GB/s")) var link: Double?
     @Option(help: ArgumentHelp("What a message takes beside its bytes.", valueName: "us")) var linkLatency = 5.0
 
-    var device: ComputeDevice { devices == nil ? .cpu : .cuda }
+    var kind: ComputeDevice { device ?? (devices == nil ? .cpu : .cuda) }
 
     func deviceList() throws -> DeviceList {
         try devices.map(DeviceList.init(text:)) ?? DeviceList.thisMachine()
@@ -67,7 +70,7 @@ struct ParallelArguments: ParsableArguments {
     }
 
     func memoryShare() throws -> Double {
-        let share = gpuMemoryUtilization ?? (device == .cpu ? 1 : ModelOptions().deviceMemoryShare)
+        let share = gpuMemoryUtilization ?? (devices == nil ? 1 : ModelOptions().deviceMemoryShare)
         guard share > 0, share <= 1 else { throw UsageError("--gpu-memory-utilization is above 0, and 1 at most.") }
         return share
     }
@@ -106,5 +109,6 @@ struct ParallelArguments: ParsableArguments {
     }
 }
 
+extension ComputeDevice: ExpressibleByArgument {}
 extension TowerMode: ExpressibleByArgument {}
 extension WeightQuantization: ExpressibleByArgument {}

@@ -23,7 +23,7 @@ struct ParallelPlan {
     var speeds: DeviceSpeeds?
     /// What pictures become; nil: the model sees none.
     var images: ImageProcessor?
-    /// `cpu`: this machine's; `cuda`: GPUs that somebody has or thinks of.
+    /// What the devices are.
     var device = ComputeDevice.cuda
 
     /// A layout on the devices.

@@ -12,8 +12,8 @@ struct PlanCommand: ParsableCommand {
             memory or for --devices. It shares the model out as ranks do, cut by cut, and says for each rank what it
             holds, how many tokens of context fit beside it, what the ranks tell each other for every token, and, where
             --bandwidth says how fast a device reads its memory, the least time that a token can take. Devices are
-            GPUs, with the room for pictures that serve sets aside on them. Sizes that do not suit the model are
-            refused, with those that do.
+            GPUs, on which serve sets room aside for pictures, or with --device cpu groups of cores. Sizes that do not
+            suit the model are refused, with those that do.
 
             With --simulate it sends a load to copies of that layout, in virtual time: the scheduler and the routing are
             those that serve, and a step takes what --bandwidth and --flops say, or --cost, or what this machine does.
@@ -41,7 +41,7 @@ struct PlanCommand: ParsableCommand {
         let files = try Self.files(of: model, environment: ProcessInfo.processInfo.environment)
         let configuration = files.configuration
         let cacheType = try askedCacheType() ?? (configuration.dtype.isQuantized ? .f16 : configuration.dtype)
-        let device = parallel.device
+        let device = parallel.kind
         let rows = maxNumBatchedTokens ?? device.usualRows
         guard (1...65536).contains(rows) else {
             throw UsageError("--max-num-batched-tokens is between 1 and 65536.")

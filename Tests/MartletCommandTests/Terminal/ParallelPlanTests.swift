@@ -33,7 +33,7 @@ import Testing
             storages: try arguments.storages(for: configuration), askedLength: length, cacheType: .bf16,
             rows: 512, speeds: try arguments.speeds(),
             images: ImageProcessor(configuration: ImageProcessorConfiguration()),
-            device: arguments.device)
+            device: arguments.kind)
     }
 
     @Test func whatFitsIsWhatIsLeft() throws {
@@ -81,11 +81,13 @@ import Testing
         #expect(try here.deviceList().count == 1)
         #expect(try here.memoryShare() == 1)
         #expect(try arguments("--devices 24GiB").memoryShare() == 0.92)
-        let plan = try plan("")
-        #expect(try plan.text(name: "m").contains("BF16     1 rank"))
-        // No room is set aside for pictures: one takes memory when it comes.
-        let fit = try plan.fit(plan.storages[0], ParallelSize())
-        #expect(fit.workspaceBytes == [fit.ranks[0].stepBytes + fit.ranks[0].screenshotBytes])
+        #expect(try plan("").text(name: "m").contains("BF16     1 rank"))
+        // On a CPU no room is set aside for pictures: one takes memory when it comes.
+        for words in ["", "--devices 24GiB --device cpu"] {
+            let plan = try plan(words)
+            let fit = try plan.fit(plan.storages[0], ParallelSize())
+            #expect(fit.workspaceBytes == [fit.ranks[0].stepBytes + fit.ranks[0].screenshotBytes])
+        }
     }
 
     @Test func refusesAtOnce() throws {

@@ -78,7 +78,7 @@ import Testing
             configuration: configuration, tensors: configuration.tensors, devices: devices,
             share: try command.parallel.memoryShare(), size: try command.parallel.size(over: devices),
             storages: try command.parallel.storages(for: configuration), askedLength: length, cacheType: .bf16,
-            rows: 512, speeds: try command.parallel.speeds(), device: command.parallel.device)
+            rows: 512, speeds: try command.parallel.speeds(), device: command.parallel.kind)
         return (plan, command.simulation)
     }
 
