@@ -60,7 +60,8 @@ given host || defaults+=(--host 0.0.0.0)
 given port || defaults+=(--port 8000)
 given max-model-len || defaults+=(--max-model-len 4096)
 
-# Devices. Tensor parallel = the number of GPUs that CUDA_VISIBLE_DEVICES names, else 1.
+# Devices. Tensor parallel = the number of GPUs that CUDA_VISIBLE_DEVICES names, else 1; the small model's heads cannot be
+# shared out, and it needs no more than one.
 has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep "^GPU" >/dev/null; }
 visible="${CUDA_VISIBLE_DEVICES:-}"
 if [ -n "$visible" ] && [ "$visible" != "-1" ] && ! has_gpu; then
@@ -79,7 +80,9 @@ if [ -n "$visible" ] && [ "$visible" != "-1" ] && ! has_gpu; then
     arguments=(${kept[@]+"${kept[@]}"})
 elif ! given tensor-parallel-size -tp; then
     count=1
-    if [ -n "$visible" ] && [ "$visible" != "-1" ]; then count=$(tr ',' '\n' <<<"$visible" | grep -c .); fi
+    if [ "$has_model" = yes ] && [ -n "$visible" ] && [ "$visible" != "-1" ]; then
+        count=$(tr ',' '\n' <<<"$visible" | grep -c .)
+    fi
     defaults+=(--tensor-parallel-size "$count")
 fi
 

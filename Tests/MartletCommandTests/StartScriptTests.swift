@@ -60,6 +60,8 @@ import Testing
         #expect(try run(["m"], gpus: 2).words == ["serve", "m"] + Self.defaults)
         let one = try run(["m", "-tp", "1"], environment: two, gpus: 2).words
         #expect(one == ["serve", "m", "-tp", "1"] + defaults.dropLast())
+        // The small model's heads cannot be shared out.
+        #expect(try run([], environment: two, gpus: 2).words.suffix(2) == ["--tensor-parallel-size", "1"])
         let none = try run(["m"], environment: ["CUDA_VISIBLE_DEVICES": "-1"], gpus: 2).words
         #expect(none == ["serve", "m"] + Self.defaults)
     }
