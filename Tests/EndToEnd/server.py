@@ -3,6 +3,7 @@
 import base64
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -24,9 +25,17 @@ def binary():
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody holds, below those that the system gives to whoever asks for any: mpirun, say, meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as probe:
+            # As the server binds.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def tiny_arguments(*more):
