@@ -35,7 +35,7 @@ extension CUDABackend {
         let strip = min(count, max(16, most / 16 * 16))
         let sums = DenseProducts.Rows(
             address: try scratch.address(.sums, bytes: strip * sumBytes),
-            type: format == .int8 ? .i32 : .f32, count: x.rows.count, width: strip, stride: strip)
+            type: format.sum, count: x.rows.count, width: strip, stride: strip)
         for first in stride(from: 0, to: count, by: strip) {
             let outputs = first..<min(first + strip, count)
             let w = try quantized(
@@ -44,8 +44,8 @@ extension CUDABackend {
             try products.multiply(x.rows, by: w.rows.address, into: sums.first(outputs.count))
             let part = y.columns(outputs)
             try launch(
-                KernelName(format == .int8 ? .scaleInt32 : .scaleFloat32, y.dtype), grid: Self.elements(part),
-                threads: 256, sums.address, Int32(strip), x.scales, w.scales,
+                KernelName(format.scale, y.dtype), grid: Self.elements(part), threads: 256, sums.address, Int32(strip),
+                x.scales, w.scales,
                 bias.map { $0 + UInt64(first * MemoryLayout<Float>.stride) } ?? 0, part.address, part.kernelStride,
                 part.kernelWidth)
         }
@@ -61,12 +61,11 @@ extension CUDABackend {
         let start = try scratch.address(use, bytes: bytes + rows.count * MemoryLayout<Float>.stride)
         let scales = start + UInt64(bytes)
         try launch(
-            KernelName(format == .int8 ? .quantizeInt8 : .quantizeFP8, dtype), grid: (rows.count, 1, 1), threads: 256,
-            address, Int32(outputs), Int32(stride), Int32(rows.lowerBound), Int32(width), start, scales)
-        let type = format == .int8 ? DenseProducts.Element.i8 : .e4m3
-        return QuantizedRows(
-            rows: DenseProducts.Rows(address: start, type: type, count: rows.count, width: width, stride: width),
-            scales: scales)
+            KernelName(format.quantize, dtype), grid: (rows.count, 1, 1), threads: 256, address, Int32(outputs),
+            Int32(stride), Int32(rows.lowerBound), Int32(width), start, scales)
+        let rows = DenseProducts.Rows(
+            address: start, type: format.element, count: rows.count, width: width, stride: width)
+        return QuantizedRows(rows: rows, scales: scales)
     }
 }
 

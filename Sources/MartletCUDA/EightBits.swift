@@ -10,3 +10,13 @@ package enum EightBits: String, Sendable {
     /// Compute capability, as `CUDADevice.architecture` counts it.
     package var leastArchitecture: Int { self == .int8 ? 80 : 89 }
 }
+
+extension EightBits {
+    /// What rows are rounded to, and what their products add up to.
+    var element: DenseProducts.Element { self == .int8 ? .i8 : .e4m3 }
+    var sum: DenseProducts.Element { self == .int8 ? .i32 : .f32 }
+
+    /// The kernels that round rows, and that scale sums.
+    var quantize: KernelName.Stem { self == .int8 ? .quantizeInt8 : .quantizeFP8 }
+    var scale: KernelName.Stem { self == .int8 ? .scaleInt32 : .scaleFloat32 }
+}

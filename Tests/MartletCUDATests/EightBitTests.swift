@@ -65,7 +65,7 @@ import Testing
         let bytes = try DeviceValues([UInt8](repeating: 0x5A, count: count * columns), on: gpu)
         let scales = try DeviceValues([Float](repeating: -1, count: count), on: gpu)
         try gpu.launch(
-            KernelName(format == .int8 ? .quantizeInt8 : .quantizeFP8, segment.dtype), grid: (count, 1, 1),
+            KernelName(format.quantize, segment.dtype), grid: (count, 1, 1),
             threads: 256, matrix.address(segment), Int32(matrix.rows), Int32(columns), Int32(first), Int32(columns),
             bytes.address, scales.address)
         return (try bytes.read(), try scales.read())
@@ -116,7 +116,7 @@ import Testing
             let result = try DeviceValues([UInt8](repeating: 0x5A, count: rows.count * 32), on: gpu)
             let scales = try DeviceValues([Float](repeating: -1, count: rows.count), on: gpu)
             try gpu.launch(
-                KernelName(format == .int8 ? .quantizeInt8 : .quantizeFP8, .f16), grid: (rows.count, 1, 1),
+                KernelName(format.quantize, .f16), grid: (rows.count, 1, 1),
                 threads: 256, memory.address, Int32(rows.count), Int32(32), Int32(0), Int32(32), result.address,
                 scales.address)
             let found = try scales.read()

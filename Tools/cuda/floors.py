@@ -17,14 +17,17 @@ LAYERS, HIDDEN, INNER, VOCABULARY = 40, 4096, 13696, 151552
 QUERY_HEADS, KV_HEADS, HEAD, PAIRS = 32, 2, 128, 32
 FUSED = (QUERY_HEADS + 2 * KV_HEADS) * HEAD
 QUERY = QUERY_HEADS * HEAD
-WEIGHT_BYTES = {"bf16": 2, "q8_0": 34 / 32, "q4_0": 18 / 32, "q8_0-int8": 34 / 32, "q4_0-int8": 18 / 32}
+WEIGHT_BYTES = {"bf16": 2, "q8_0": 34 / 32, "q4_0": 18 / 32}
 # Shares of the memory's copy bandwidth that a decode of one row has to reach.
-WANTED = {"bf16": 0.85, "q8_0": 0.75, "q4_0": 0.60, "q8_0-int8": 0.75, "q4_0-int8": 0.60}
+WANTED = {"bf16": 0.85, "q8_0": 0.75, "q4_0": 0.60}
 # Of an H200; splits follow it.
 MULTIPROCESSORS = 132
 # Rows and outputs of a block of `multiply`; rows from which cuBLASLt takes over.
 FEW, MANY = (8, 16), (32, 32)
-LIBRARY_ROWS = {"bf16": 16, "q8_0": 64, "q4_0": 64, "q8_0-int8": 64, "q4_0-int8": 64}
+LIBRARY_ROWS = {"bf16": 16, "q8_0": 64, "q4_0": 64}
+# The same weights, where many rows meet them in 8 bits.
+for table in (WEIGHT_BYTES, WANTED, LIBRARY_ROWS):
+    table.update({f"{name}-int8": table[name] for name in ("q8_0", "q4_0")})
 
 
 class Kernel:

@@ -31,7 +31,7 @@ extension RankAgreement {
             Entry("--kv-cache-dtype", options.cacheType.map { "\($0)" } ?? "auto"),
             Entry("--quantization", "\(options.quantization)"),
             Entry("--activations", "\(options.activations)"),
-            Entry("8 bits", options.eightBits.map { "\($0)" } ?? "none"),
+            Entry("--activations on a GPU", options.eightBits.map { "\($0)" } ?? "--dtype"),
             Entry("--isa", try CPUKernels(isa: settings.instructionSet).name),
             Entry("--max-num-batched-tokens", "\(options.maxBatchedTokens)"),
             Entry("--max-num-seqs", "\(options.maxRunningSequences)"),

@@ -1,5 +1,6 @@
 import Foundation
 import MartletCPU
+import MartletCUDA
 import MartletCore
 import MartletEngine
 import MartletModels
@@ -21,7 +22,9 @@ struct QualityBench {
         var name: String {
             switch self {
             case .cpu(let activations): activations.rawValue
-            case .gpu(let machine): "\(machine.operandType.rawValue.lowercased()) on a GPU"
+            case .gpu(let machine):
+                "\(machine.operandType.rawValue.lowercased()) on a GPU"
+                    + (machine.eightBits.map { ", many rows in \($0.rawValue)" } ?? "")
             }
         }
     }

@@ -18,7 +18,7 @@ struct SimulationArguments: ParsableArguments {
     var cost: String?
     @Option(help: "Sequences of one copy that run at once; default: as serve, 16, on GPUs 64.") var maxNumSeqs: Int?
     @Option(help: "Waiting requests of one copy, beyond which others are refused.") var maxNumQueuedReqs = 256
-    @Option(help: ArgumentHelp("Most seconds of a step; default: 1, with --devices 0.05.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Most seconds of a step; default: as serve, 1, on GPUs 0.05.", valueName: "seconds"))
     var stepTarget: Double?
     @Flag(inversion: .prefixedNo, help: "After an agent's step, prefill what its next request begins with.")
     var prefillNextTurn = true
